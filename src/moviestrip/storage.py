@@ -1,0 +1,185 @@
+"""Atomic files, digests and provenance: the only way a stage puts bytes on disk.
+
+A final name always means a finished file: everything is written beside its destination, flushed to
+the disk, and renamed. Feature shards are contiguous HDF5, because random clips are read from them a
+hundred times faster than from compressed chunks; a contiguous dataset cannot carry a checksum of its
+own, so a digest of the values is stored with it and checked when the shard is opened.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from moviestrip import __version__
+from moviestrip.errors import StorageError
+
+MAXIMUM_FEATURE_BYTES = 64 * 2**30
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; on success it is fsynced and renamed, otherwise removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    os.close(handle)
+    partial = Path(name)
+    try:
+        with disk_full_named(path):
+            yield partial
+            _fsync(partial)
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(path)
+        _fsync(path.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """As `atomic_path`, for a whole directory; an older directory of that name is replaced."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial"))
+    try:
+        with disk_full_named(path):
+            yield partial
+            for file in partial.rglob("*"):
+                if file.is_file():
+                    _fsync(file)
+        partial.chmod(0o777 & ~_umask())
+        if path.exists():
+            shutil.rmtree(path)
+        partial.replace(path)
+        _fsync(path.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def disk_full_named(path: Path) -> Iterator[None]:
+    """Turn 'no space left' into an error that names the file and how much was free."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and "No space left" not in str(error):
+            raise
+        written = _bytes_beside(path)
+        free = shutil.disk_usage(path.parent).free
+        raise StorageError(
+            f"{path}: the disk is full; {written:,} bytes were written, more were needed and {free:,} bytes are free; "
+            f"free some space or point `results` elsewhere, then run again"
+        ) from error
+
+
+def _bytes_beside(path: Path) -> int:
+    partials = path.parent.glob(f".{path.name}.*.partial")
+    files = [file for partial in partials for file in ([partial] if partial.is_file() else partial.rglob("*"))]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_text(path: Path, text: str) -> None:
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_array(values: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, or of the sorted names and digests of a directory's files."""
+    if path.is_file():
+        return digest_file(path)
+    whole = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            whole.update(f"{file.relative_to(path)}\0{digest_file(file)}\n".encode())
+    return whole.hexdigest()
+
+
+def provenance_path(output: Path) -> Path:
+    return output.parent / f".{output.name}.provenance.json"
+
+
+def write_provenance(
+    output: Path, stage: str, inputs: Mapping[str, Path], settings: Mapping[str, Any], seed: int
+) -> None:
+    """Record beside `output` what it was made from, so that `moviestrip why` can walk back to the videos."""
+    write_json(
+        provenance_path(output),
+        {
+            "output": output.name,
+            "sha256": digest_of(output),
+            "stage": stage,
+            "code_version": __version__,
+            "seed": seed,
+            "settings": dict(settings),
+            "inputs": {
+                name: {"path": os.path.relpath(path, output.parent), "sha256": digest_of(path)}
+                for name, path in inputs.items()
+            },
+        },
+    )
+
+
+def write_features(path: Path, phi: np.ndarray, attributes: Mapping[str, Any]) -> None:
+    """Write per-frame features, (frames, dimension) float32, as one contiguous dataset with its digest."""
+    if phi.ndim != 2 or phi.dtype != np.float32:
+        raise StorageError(f"{path}: features must be float32 (frames, dimension), got {phi.dtype} {phi.shape}")
+    with atomic_path(path) as partial, h5py.File(partial, "w") as file:
+        file.create_dataset("phi", data=phi)  # no chunks: contiguous
+        file.attrs.update(attributes)
+        file.attrs["phi_sha256"] = digest_array(phi)
+        file.attrs["complete"] = True
+
+
+def read_features(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+    """Read a feature shard, refusing an unfinished, oversize or altered one: ((frames, dimension), attributes)."""
+    try:
+        with h5py.File(path, "r") as file:
+            attributes = dict(file.attrs)
+            if not attributes.get("complete", False) or "phi" not in file:
+                raise StorageError(f"{path}: not a finished feature shard; delete it and run the stage again")
+            dataset = file["phi"]
+            if dataset.size * dataset.dtype.itemsize > MAXIMUM_FEATURE_BYTES:
+                raise StorageError(f"{path}: declares {dataset.shape} {dataset.dtype}, above the limit of 64 GiB")
+            phi = dataset[:]
+    except OSError as error:
+        raise StorageError(f"{path}: not a readable HDF5 file ({error}); delete it and run the stage again") from error
+    if digest_array(phi) != attributes.pop("phi_sha256"):
+        raise StorageError(f"{path}: its values no longer match their digest; delete it and run the stage again")
+    attributes.pop("complete")
+    return phi, attributes

@@ -1,0 +1,278 @@
+"""Column schemas of every table, and the only reader and writer of Parquet.
+
+A table is immutable and typed. A fixed-size list column holds one small array per row; `stack` gives
+it back as one NumPy array. Readers reject wrong columns, other schema versions and files whose metadata
+promise more than `MAXIMUM_TABLE_BYTES` before a single page is decoded; pages carry checksums.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from moviestrip.errors import StorageError
+from moviestrip.storage import atomic_path
+
+MAXIMUM_TABLE_BYTES = 8 * 2**30
+MAXIMUM_TABLE_ROWS = 500_000_000
+MAXIMUM_EXPANSION = 2_000  # uncompressed bytes a byte on disk: above this a small file is a bomb
+
+TEXT, INTEGER, FLOAT, FLAG = pa.string(), pa.int32(), pa.float32(), pa.bool_()
+
+
+def array_of(size: int) -> pa.DataType:
+    return pa.list_(pa.float32(), size)
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    type: pa.DataType
+    meaning: str
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    name: str
+    version: int
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def arrow(self) -> pa.Schema:
+        fields = [pa.field(column.name, column.type) for column in self.columns]
+        metadata = {"moviestrip": json.dumps({"table": self.name, "version": self.version})}
+        return pa.schema(fields, metadata=metadata)
+
+
+KEYPOINTS_BODY_25 = Column("keypoints", array_of(75), "BODY_25: x_px, y_px, confidence")
+KEYPOINTS_HMMR_25 = Column("keypoints_2d", array_of(75), "hmmr_25 in pixels of the source frame: x, y, confidence 0..1")
+JOINTS_14 = Column("joints_3d_m", array_of(42), "common_14 from the H36M-style regressor, metres, camera frame")
+POSE = Column("pose", array_of(72), "24 axis-angle rotations, radians; the root's in the camera frame")
+BETAS = Column("betas", array_of(10), "shape coefficients")
+TRANSLATION = Column("translation_m", array_of(3), "body translation in the camera frame, metres")
+INTRINSICS = Column("intrinsics_px", array_of(4), "fx, fy, cx, cy in pixels")
+BURST = Column("burst", TEXT, "'none', or the transient fault drawn on this frame: 'occlusion' or 'blur'")
+
+VIDEOS = TableSchema("videos", 1, ("video_id",), (
+    Column("video_id", TEXT, "stable id, a hash of the source; file names derive from it alone"),
+    Column("dataset", TEXT, "name in config/datasets"),
+    Column("shard", TEXT, "unit of work the video belongs to"),
+    Column("split", TEXT, "train, validation or test"),
+    Column("subject", TEXT, "who is filmed, empty when unknown"),
+    Column("action", TEXT, "what is done, empty when unknown"),
+    Column("source", TEXT, "where the video came from"),
+    Column("path", TEXT, "file, relative to results/<name>"),
+    Column("sha256", TEXT, "digest of the file"),
+    Column("status", TEXT, "ok, transient, permanent, bad_video or refused"),
+    Column("reason", TEXT, "why it is not ok"),
+    Column("width_px", INTEGER, "after rotation"),
+    Column("height_px", INTEGER, "after rotation"),
+    Column("fps", FLOAT, "frames a second"),
+    Column("n_frames", INTEGER, "frames that decode"),
+))  # fmt: skip
+
+TRUTH = TableSchema("truth", 1, ("video_id", "frame", "person"), (
+    Column("video_id", TEXT, ""),
+    Column("frame", INTEGER, "index in the video"),
+    Column("person", INTEGER, "0 is the one the camera follows"),
+    Column("subject", TEXT, ""),
+    Column("action", TEXT, ""),
+    Column("motion_id", TEXT, "source motion: splits never share one"),
+    KEYPOINTS_HMMR_25, JOINTS_14, POSE, BETAS, TRANSLATION, INTRINSICS, BURST,
+))  # fmt: skip
+
+DETECTIONS = TableSchema("detections", 1, ("video_id", "frame", "person"), (
+    Column("video_id", TEXT, ""),
+    Column("frame", INTEGER, "index in the video"),
+    Column("person", INTEGER, "order in the detector's output"),
+    KEYPOINTS_BODY_25,
+))  # fmt: skip
+
+TRACKS = TableSchema("tracks", 1, ("video_id", "track", "frame"), (
+    Column("video_id", TEXT, ""),
+    Column("track", INTEGER, "one person within a video"),
+    Column("frame", INTEGER, ""),
+    KEYPOINTS_BODY_25,
+))  # fmt: skip
+
+CLIPS = TableSchema("clips", 1, ("clip_id",), (
+    Column("clip_id", TEXT, "stable id: one person's tube of frames"),
+    Column("dataset", TEXT, ""),
+    Column("video_id", TEXT, ""),
+    Column("track", INTEGER, "track, or the truth's person"),
+    Column("split", TEXT, ""),
+    Column("subject", TEXT, ""),
+    Column("action", TEXT, ""),
+    Column("motion_id", TEXT, "empty when unknown"),
+    Column("supervision", TEXT, "full_3d, truth_2d or pseudo_2d"),
+    Column("first_frame", INTEGER, "in the video"),
+    Column("n_frames", INTEGER, "consecutive frames"),
+    Column("fps", FLOAT, ""),
+))  # fmt: skip
+
+ATTRIBUTES = TableSchema("attributes", 1, ("clip_id", "filter"), (
+    Column("clip_id", TEXT, ""),
+    Column("filter", TEXT, "name of the curation filter"),
+    Column("value", FLOAT, "what the filter measured"),
+    Column("threshold", FLOAT, "what it was compared with"),
+    Column("passed", FLAG, "a clip is used when all its filters passed"),
+))  # fmt: skip
+
+LABELS = TableSchema("labels", 1, ("clip_id", "frame"), (
+    Column("clip_id", TEXT, ""),
+    Column("frame", INTEGER, "index in the clip"),
+    Column("video_frame", INTEGER, "index in the video"),
+    Column("box_center_px", array_of(2), "centre of the person's box in the source frame"),
+    Column("box_scale", FLOAT, "source pixels times this are pixels of the 224 crop (person 150 px)"),
+    KEYPOINTS_HMMR_25,
+    Column("has_3d", FLAG, "whether the columns below are known"),
+    JOINTS_14, POSE, BETAS, TRANSLATION, INTRINSICS, BURST,
+))  # fmt: skip
+
+MOTIONS = TableSchema("motions", 1, ("motion_id", "frame"), (
+    Column("motion_id", TEXT, "one recorded clip, or one procedural family with one set of parameters"),
+    Column("family", TEXT, "recorded source or procedural family"),
+    Column("action", TEXT, "what is done"),
+    Column("source", TEXT, "package and file, or 'procedural'"),
+    Column("cyclic", FLAG, "whether it may be looped"),
+    Column("fps", FLOAT, ""),
+    Column("frame", INTEGER, ""),
+    Column("pose", array_of(72), "24 axis-angle rotations, y up, facing +z"),
+    Column("translation_m", array_of(3), "root translation, y up, floor at 0"),
+    Column("contacts", array_of(2), "left and right foot on the floor: 0 or 1"),
+))  # fmt: skip
+
+FEATURE_INDEX = TableSchema("feature_index", 1, ("clip_id",), (
+    Column("clip_id", TEXT, ""),
+    Column("start", INTEGER, "first row in phi"),
+    Column("n_frames", INTEGER, "rows in phi"),
+))  # fmt: skip
+
+PREDICTIONS = TableSchema("predictions", 1, ("clip_id", "frame"), (
+    Column("clip_id", TEXT, ""),
+    Column("frame", INTEGER, "index in the clip"),
+    Column("camera", array_of(3), "weak-perspective scale, tx, ty in the 224 crop"),
+    Column("pose", array_of(72), "24 axis-angle rotations, camera frame"),
+    Column("betas", array_of(10), ""),
+    JOINTS_14,
+    Column("keypoints_2d", array_of(50), "hmmr_25 projected to the source frame: x_px, y_px"),
+))  # fmt: skip
+
+TRAINING_LOG = TableSchema("training_log", 1, ("step", "loss"), (
+    Column("step", INTEGER, ""),
+    Column("loss", TEXT, "name of the term, or of a validation metric"),
+    Column("value", FLOAT, ""),
+))  # fmt: skip
+
+SCORES = TableSchema("scores", 1, ("variant", "seed", "dataset", "clip_id", "metric", "condition", "horizon", "dtw"), (
+    Column("variant", TEXT, ""),
+    Column("seed", INTEGER, ""),
+    Column("dataset", TEXT, ""),
+    Column("clip_id", TEXT, ""),
+    Column("action", TEXT, ""),
+    Column("metric", TEXT, "pck, mpjpe, pa_mpjpe, accel, accel_error, ..."),
+    Column("condition", TEXT, "'all', or 'burst' and 'clean' frames apart"),
+    Column("horizon", INTEGER, "future frames; 0 is the current frame"),
+    Column("dtw", FLAG, ""),
+    Column("value", FLOAT, "mean over the clip's frames"),
+    Column("unit", TEXT, ""),
+    Column("frames", INTEGER, "frames the mean is over"),
+    Column("degenerate_frames", INTEGER, "frames left out because the metric is undefined there"),
+))  # fmt: skip
+
+SCHEMAS = {
+    schema.name: schema
+    for schema in (
+        VIDEOS, TRUTH, DETECTIONS, TRACKS, CLIPS, ATTRIBUTES, LABELS, MOTIONS, FEATURE_INDEX, PREDICTIONS,
+        TRAINING_LOG, SCORES,
+    )
+}  # fmt: skip
+
+
+def write_table(path: Path, frame: pd.DataFrame, schema: TableSchema) -> None:
+    """Write `frame` as the table `schema`, atomically, its columns exactly those of the schema."""
+    _require_columns(path, list(frame.columns), schema)
+    if frame.duplicated(list(schema.key)).any():
+        raise StorageError(f"{path}: rows of '{schema.name}' repeat a key {schema.key}")
+    arrays = [_to_arrow(frame[column.name], column.type) for column in schema.columns]
+    table = pa.Table.from_arrays(arrays, schema=schema.arrow)
+    with atomic_path(path) as partial:
+        pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
+
+
+def read_table(path: Path, schema: TableSchema, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a table after checking its name, version, columns and promised size; a bad page is an error."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            _require_modest_size(path, file.metadata)
+            _require_columns(path, file.schema_arrow.names, schema)
+            _require_version(path, file.schema_arrow.metadata or {}, schema)
+            return file.read(columns=None if columns is None else list(columns)).to_pandas()
+    except FileNotFoundError as error:
+        raise StorageError(f"{path}: there is no such table; run the stage that makes '{schema.name}'") from error
+    except (OSError, pa.ArrowException) as error:
+        raise StorageError(f"{path}: damaged or not Parquet ({error}); delete it and run the stage again") from error
+
+
+def read_tables(paths: Iterable[Path], schema: TableSchema, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """The rows of several files of one schema, in the order given."""
+    frames = [read_table(path, schema, columns) for path in paths]
+    return pd.concat(frames, ignore_index=True) if frames else empty(schema)
+
+
+def empty(schema: TableSchema) -> pd.DataFrame:
+    return schema.arrow.empty_table().to_pandas()
+
+
+def stack(column: pd.Series, *shape: int) -> np.ndarray:
+    """An array column as one array: (rows, *shape), or (rows, size) without a shape."""
+    if len(column) == 0:
+        return np.zeros((0, *shape), np.float32)
+    values = np.stack(column.to_list()).astype(np.float32, copy=False)
+    return values.reshape(len(column), *shape) if shape else values
+
+
+def unstack(values: np.ndarray) -> list[np.ndarray]:
+    """The inverse of `stack`: (rows, ...) to one flat float32 array per row."""
+    return list(np.asarray(values, np.float32).reshape(len(values), -1))
+
+
+def _to_arrow(column: pd.Series, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_fixed_size_list(kind):
+        flat = stack(column, kind.list_size).reshape(-1)
+        return pa.FixedSizeListArray.from_arrays(pa.array(flat, pa.float32()), kind.list_size)
+    return pa.array(column, type=kind, from_pandas=True)
+
+
+def _require_columns(path: Path, found: Sequence[str], schema: TableSchema) -> None:
+    expected = [column.name for column in schema.columns]
+    if list(found) != expected:
+        missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+        detail = f"missing {missing}, unexpected {extra}" if missing or extra else f"order is {list(found)}"
+        raise StorageError(f"{path}: not a '{schema.name}' table of version {schema.version}: {detail}")
+
+
+def _require_version(path: Path, metadata: dict[bytes, bytes], schema: TableSchema) -> None:
+    found = json.loads(metadata.get(b"moviestrip", b"{}"))
+    if found != {"table": schema.name, "version": schema.version}:
+        raise StorageError(
+            f"{path}: says it is {found or 'no moviestrip table'}, expected '{schema.name}' version {schema.version}; "
+            f"delete it and run the stage again"
+        )
+
+
+def _require_modest_size(path: Path, metadata: pq.FileMetaData) -> None:
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    promised = sum(group.total_byte_size for group in groups)
+    limit = min(MAXIMUM_TABLE_BYTES, MAXIMUM_EXPANSION * max(path.stat().st_size, 2**12))
+    if promised > limit or metadata.num_rows > MAXIMUM_TABLE_ROWS:
+        raise StorageError(
+            f"{path}: {path.stat().st_size:,} bytes on disk promise {promised:,} bytes and {metadata.num_rows:,} rows; "
+            f"refused above {limit:,} bytes or {MAXIMUM_TABLE_ROWS:,} rows"
+        )
