@@ -322,7 +322,7 @@ def _validated(model: type[SectionType], values: Mapping[str, Any], origin: str)
 
 def _first_problem(model: type[Section], error: ValidationError) -> str:
     problem = error.errors()[0]
-    location = [part for part in problem["loc"]]
+    location = list(problem["loc"])
     path = ".".join(str(part) for part in location)
     if problem["type"] == "extra_forbidden":
         return f"{path}: unknown key{suggestion(str(location[-1]), _keys_at(model, location[:-1]))}"
@@ -339,13 +339,10 @@ def _keys_at(model: type[Section], location: Sequence[str | int]) -> list[str]:
     current: Any = model
     for part in location:
         fields = getattr(current, "model_fields", {})
-        if part in fields:
-            current = fields[part].annotation
-        else:
-            current = _union_member(current, part)
+        current = fields[part].annotation if part in fields else _union_member(current, part)
     return list(getattr(current, "model_fields", {}))
 
 
-def _union_member(union: Any, tag: str | int) -> Any:
+def _union_member(union: Any, tag: Any) -> Any:
     members = [member for member in getattr(union, "__args__", ()) if hasattr(member, "model_fields")]
-    return next((member for member in members if tag in str(member.model_fields["kind"].annotation)), None)
+    return next((member for member in members if str(tag) in str(member.model_fields["kind"].annotation)), None)

@@ -1,7 +1,7 @@
 """Joint sets by name, and mappings between them derived from the names.
 
 Left and right are the person's own. A mapping is never written as numbers: `indices_of` looks the
-names up, so that adding a joint set is adding a tuple of names.
+names up, so that adding a joint set is adding a line of names.
 """
 
 from collections.abc import Sequence
@@ -10,201 +10,75 @@ import numpy as np
 
 from moviestrip.errors import FatalError
 
-SMPL_24 = [
-    "pelvis",
-    "left_hip",
-    "right_hip",
-    "spine1",
-    "left_knee",
-    "right_knee",
-    "spine2",
-    "left_ankle",
-    "right_ankle",
-    "spine3",
-    "left_foot",
-    "right_foot",
-    "neck",
-    "left_collar",
-    "right_collar",
-    "head",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hand",
-    "right_hand",
-]
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+SMPL_24 = _names(
+    """
+    pelvis left_hip right_hip spine1 left_knee right_knee spine2 left_ankle right_ankle spine3 left_foot right_foot
+    neck left_collar right_collar head left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist
+    left_hand right_hand
+    """
+)
 SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
 
-BODY_25 = [
-    "nose",
-    "neck",
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "mid_hip",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "right_eye",
-    "left_eye",
-    "right_ear",
-    "left_ear",
-    "left_big_toe",
-    "left_small_toe",
-    "left_heel",
-    "right_big_toe",
-    "right_small_toe",
-    "right_heel",
-]
+BODY_25 = _names(
+    """
+    nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist mid_hip right_hip
+    right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe
+    left_small_toe left_heel right_big_toe right_small_toe right_heel
+    """
+)
 
-# HMMR's keypoints: the 14 common joints first, then the face and the feet. HMMR's first and sixth
-# are heels in name but carry ankle labels in every 2D data set, so the two ankles that close the set
-# repeat them where both are known.
-HMMR_25 = [
-    "right_heel",
-    "right_knee",
-    "right_hip",
-    "left_hip",
-    "left_knee",
-    "left_heel",
-    "right_wrist",
-    "right_elbow",
-    "right_shoulder",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "neck",
-    "head_top",
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_big_toe",
-    "right_big_toe",
-    "left_small_toe",
-    "right_small_toe",
-    "left_ankle",
-    "right_ankle",
-]
+# HMMR's keypoints: the 14 common joints first, then the face and the feet. Its first and sixth are heels
+# in name but carry ankle labels in every 2D data set, so the two ankles that close the set repeat them
+# where both are known.
+HMMR_25 = _names(
+    """
+    right_heel right_knee right_hip left_hip left_knee left_heel right_wrist right_elbow right_shoulder
+    left_shoulder left_elbow left_wrist neck head_top nose left_eye right_eye left_ear right_ear left_big_toe
+    right_big_toe left_small_toe right_small_toe left_ankle right_ankle
+    """
+)
 
-COMMON_14 = [
-    "right_ankle",
-    "right_knee",
-    "right_hip",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "right_wrist",
-    "right_elbow",
-    "right_shoulder",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "neck",
-    "head_top",
-]
+COMMON_14 = _names(
+    """
+    right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist right_elbow right_shoulder
+    left_shoulder left_elbow left_wrist neck head_top
+    """
+)
 
-H36M_17 = [
-    "pelvis",
-    "right_hip",
-    "right_knee",
-    "right_ankle",
-    "left_hip",
-    "left_knee",
-    "left_ankle",
-    "spine",
-    "thorax",
-    "neck",
-    "head_top",
-    "left_shoulder",
-    "left_elbow",
-    "left_wrist",
-    "right_shoulder",
-    "right_elbow",
-    "right_wrist",
-]
+H36M_17 = _names(
+    """
+    pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle spine thorax neck head_top left_shoulder
+    left_elbow left_wrist right_shoulder right_elbow right_wrist
+    """
+)
 
-BLAZEPOSE_33 = [
-    "nose",
-    "left_eye_inner",
-    "left_eye",
-    "left_eye_outer",
-    "right_eye_inner",
-    "right_eye",
-    "right_eye_outer",
-    "left_ear",
-    "right_ear",
-    "mouth_left",
-    "mouth_right",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_pinky",
-    "right_pinky",
-    "left_index",
-    "right_index",
-    "left_thumb",
-    "right_thumb",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-    "left_heel",
-    "right_heel",
-    "left_foot_index",
-    "right_foot_index",
-]
+BLAZEPOSE_33 = _names(
+    """
+    nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear
+    mouth_left mouth_right left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_pinky
+    right_pinky left_index right_index left_thumb right_thumb left_hip right_hip left_knee right_knee left_ankle
+    right_ankle left_heel right_heel left_foot_index right_foot_index
+    """
+)
 
-COCO_17 = [
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-]
+COCO_17 = _names(
+    """
+    nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist
+    right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle
+    """
+)
 
-PENN_13 = [
-    "head_top",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-]
+PENN_13 = _names(
+    """
+    head_top left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hip right_hip left_knee
+    right_knee left_ankle right_ankle
+    """
+)
 
 JOINT_SETS: dict[str, Sequence[str]] = {
     "smpl_24": SMPL_24,
