@@ -1,0 +1,1 @@
+"""2D pose detection: the embedded detector, and the contract by which any detector is called."""
