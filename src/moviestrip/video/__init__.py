@@ -1,0 +1,1 @@
+"""Video files in: fetched, validated and decoded into frames."""

