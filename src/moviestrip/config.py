@@ -136,6 +136,23 @@ class ScaleSettings(Section):
     learning_rate: float = Field(1e-3, gt=0, description="Of the encoder (HMMR: 1e-5).")
     discriminator_learning_rate: float = Field(1e-3, gt=0, description="Of the discriminators (HMMR: 1e-4).")
     dropout: float = Field(0.05, ge=0, lt=1, description="Between the regressor's layers (papers: 0.5).")
+    rotation: Literal["axis-angle", "6d"] = Field(
+        "6d", description="What regressors put out: HMMR's `axis-angle`, or the continuous `6d`, stable at a high rate."
+    )
+    readout_start: bool = Field(
+        True, description="Start from a ridge regression on the features instead of mean parameters (papers: false)."
+    )
+    standardise_features: bool = Field(
+        True, description="Centre and scale the features by the training clips' statistics (papers: false)."
+    )
+    feature_noise: float = Field(
+        0.05, ge=0, description="Standard deviation of noise added to standardised features (papers: 0)."
+    )
+    schedule: Literal["constant", "cosine", "plateau"] = Field(
+        "cosine", description="Of the learning rate; `plateau` divides it by 10 when validation stalls."
+    )
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled (AdamW); the papers use none.")
+    gradient_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this length.")
     validate_every_steps: int = Field(100, ge=1, description="How often the validation clips are scored.")
 
 
@@ -242,6 +259,22 @@ class DatasetSettings(Section):
     fps: float = Field(25, gt=0, description="Videos of another or a varying rate are resampled to this one.")
     split: Split | None = Field(None, description="Of every video, where the source names none.")
     source: Annotated[RenderedSource | PackageSource | FolderSource, Field(discriminator="kind")]
+
+    @property
+    def splits(self) -> frozenset[str]:
+        """Splits that hold at least one video."""
+        if isinstance(self.source, RenderedSource):
+            return frozenset(split for split, count in self.source.videos.items() if count)
+        return frozenset([self.split or "train"])
+
+    @property
+    def is_trained_on(self) -> bool:
+        return "train" in self.splits
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether the tables compare models on it: it needs test clips with some truth."""
+        return "test" in self.splits and self.supervision != "pseudo_2d"
 
 
 class LossWeights(Section):
