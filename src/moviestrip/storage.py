@@ -1,4 +1,4 @@
-"""Atomic files, digests and provenance: the only way a stage puts bytes on disk.
+"""Atomic files and digests: the only way a stage puts bytes on disk.
 
 A final name always means a finished file: everything is written beside its destination, flushed to
 the disk, and renamed. Feature shards are contiguous HDF5, because random clips are read from them a
@@ -20,7 +20,6 @@ from typing import Any
 import h5py
 import numpy as np
 
-from moviestrip import __version__
 from moviestrip.errors import StorageError
 
 MAXIMUM_FEATURE_BYTES = 64 * 2**30
@@ -128,31 +127,6 @@ def digest_of(path: Path) -> str:
         if file.is_file():
             whole.update(f"{file.relative_to(path)}\0{digest_file(file)}\n".encode())
     return whole.hexdigest()
-
-
-def provenance_path(output: Path) -> Path:
-    return output.parent / f".{output.name}.provenance.json"
-
-
-def write_provenance(
-    output: Path, stage: str, inputs: Mapping[str, Path], settings: Mapping[str, Any], seed: int
-) -> None:
-    """Record beside `output` what it was made from, so that `moviestrip why` can walk back to the videos."""
-    write_json(
-        provenance_path(output),
-        {
-            "output": output.name,
-            "sha256": digest_of(output),
-            "stage": stage,
-            "code_version": __version__,
-            "seed": seed,
-            "settings": dict(settings),
-            "inputs": {
-                name: {"path": os.path.relpath(path, output.parent), "sha256": digest_of(path)}
-                for name, path in inputs.items()
-            },
-        },
-    )
 
 
 def write_features(path: Path, phi: np.ndarray, attributes: Mapping[str, Any]) -> None:

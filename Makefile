@@ -1,0 +1,48 @@
+# make tables | test | smoke | lint | bench | setup.  PYTHON and CORES may be set: make tables CORES=8
+PYTHON ?= python3
+CORES ?= 2
+BIN := .venv/bin
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --profile workflow/profiles/default
+.PHONY: setup tables smoke test faults slow lint format bench clean
+
+setup: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "moviestrip needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+tables: setup
+	$(SNAKEMAKE)
+	@$(BIN)/moviestrip tables show hmmr-2 --config config.yaml
+
+smoke: setup
+	$(SNAKEMAKE) --configfile config.yaml config/smoke.yaml
+
+test: setup
+	$(BIN)/pytest
+
+faults: setup
+	$(BIN)/pytest -m faults
+
+slow: setup
+	$(BIN)/pytest -m slow
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+bench: setup
+	$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf results

@@ -1,0 +1,83 @@
+"""Which videos belong to which shard, decided once and written down.
+
+A shard is the unit of work: 28,000 videos become a few hundred jobs. A planned shard is never rewritten
+while its videos are still wanted, so adding videos appends shards and reruns nothing; a shard that
+holds a video which is no longer wanted, or is wanted differently, is dissolved and planned anew.
+Results do not depend on the sharding: whoever joins shards sorts by clip.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from moviestrip.config import DatasetSettings, FolderSource, PackageSource, RenderedSource, WorldSettings
+from moviestrip.errors import ConfigError
+from moviestrip.layout import RunFolder
+from moviestrip.storage import write_json
+from moviestrip.video.fetch import video_id_of
+from moviestrip.world.render import plan_videos
+
+VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"}
+
+
+def wanted_videos(name: str, dataset: DatasetSettings, rendering: WorldSettings, seed: int) -> list[dict[str, Any]]:
+    """Every video of a dataset as a plain mapping with `video_id` and `source`, in a stable order."""
+    source = dataset.source
+    match source:
+        case RenderedSource():
+            specs = plan_videos(name, dataset, rendering, seed)
+            return [{"source": f"rendered:{spec.video_id}", **spec.model_dump(mode="json")} for spec in specs]
+        case PackageSource():
+            places = [(f"{source.requirement}/{file}", file) for file in source.files]
+        case FolderSource():
+            places = [(str(file), str(file)) for file in _videos_in(source.path, name)]
+    return [
+        {"video_id": video_id_of(place), "source": place, "file": file, "split": dataset.split or "train"}
+        for place, file in places
+    ]
+
+
+def _videos_in(folder: Path, dataset: str) -> list[Path]:
+    if not folder.is_dir():
+        raise ConfigError(f"config/datasets/{dataset}.yaml: source.path: there is no folder {folder}")
+    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES)
+
+
+def plan_shards(
+    run: RunFolder, name: str, dataset: DatasetSettings, rendering: WorldSettings, seed: int
+) -> list[str]:
+    """Write the shard files that are missing, remove the ones that no longer hold, and name all of them."""
+    wanted = {video["video_id"]: video for video in wanted_videos(name, dataset, rendering, seed)}
+    kept, planned = [], set()
+    for shard in run.shards(name):
+        path = run.plan(name, shard)
+        videos = json.loads(path.read_text())["videos"]
+        if all(wanted.get(video["video_id"]) == video for video in videos):
+            kept.append(shard)
+            planned |= {video["video_id"] for video in videos}
+        else:
+            path.unlink()
+    fresh = [video for video in wanted.values() if video["video_id"] not in planned]
+    return sorted(kept + _write_shards(run, name, fresh, rendering.shard_videos, kept))
+
+
+def _write_shards(
+    run: RunFolder, name: str, videos: Sequence[dict[str, Any]], size: int, taken: Sequence[str]
+) -> list[str]:
+    first = 1 + max((int(shard.rsplit("-", 1)[1]) for shard in taken), default=-1)
+    shards = []
+    for number, start in enumerate(range(0, len(videos), size), first):
+        shard = f"{name}-{number:04d}"
+        content = {"dataset": name, "shard": shard, "videos": list(videos[start : start + size])}
+        write_json(run.plan(name, shard), content)
+        shards.append(shard)
+    return shards
+
+
+def read_shard(run: RunFolder, dataset: str, shard: str) -> dict[str, Any]:
+    path = run.plan(dataset, shard)
+    if not path.is_file():
+        known = ", ".join(run.shards(dataset)) or "none; run `moviestrip plan` first"
+        raise ConfigError(f"{path}: there is no such shard; planned for {dataset}: {known}")
+    return json.loads(path.read_text())

@@ -1,0 +1,85 @@
+"""Where every file of a run lies under results/<name>: the one place that knows the folder structure."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The outputs of one configuration. A shard is a fixed list of one dataset's videos."""
+
+    root: Path
+
+    def plan(self, dataset: str, shard: str) -> Path:
+        return self.root / "plan" / dataset / f"{shard}.json"
+
+    @property
+    def body(self) -> Path:
+        return self.root / "body.json"
+
+    @property
+    def motions(self) -> Path:
+        return self.root / "world" / "motions.parquet"
+
+    def rendered(self, dataset: str, shard: str) -> Path:
+        return self.root / "world" / dataset / shard
+
+    def truth(self, dataset: str, shard: str) -> Path:
+        return self.rendered(dataset, shard) / "truth.parquet"
+
+    def videos(self, dataset: str, shard: str) -> Path:
+        return self.root / "videos" / dataset / f"{shard}.parquet"
+
+    def detections(self, dataset: str, shard: str) -> Path:
+        return self.root / "detections" / dataset / f"{shard}.parquet"
+
+    def tracks(self, dataset: str, shard: str) -> Path:
+        return self.root / "tracks" / dataset / f"{shard}.parquet"
+
+    def clips(self, dataset: str, shard: str) -> Path:
+        return self.root / "clips" / dataset / f"{shard}.parquet"
+
+    def attributes(self, dataset: str, shard: str) -> Path:
+        return self.root / "attributes" / dataset / f"{shard}.parquet"
+
+    def labels(self, dataset: str, shard: str) -> Path:
+        return self.root / "labels" / dataset / f"{shard}.parquet"
+
+    def features(self, dataset: str, shard: str) -> Path:
+        return self.root / "features" / dataset / f"{shard}.h5"
+
+    def feature_index(self, dataset: str, shard: str) -> Path:
+        return self.root / "features" / dataset / f"{shard}.index.parquet"
+
+    def crops(self, dataset: str, shard: str) -> Path:
+        return self.root / "features" / dataset / f"{shard}.crops.parquet"
+
+    def model(self, variant: str, seed: int) -> Path:
+        return self.root / "models" / variant / f"seed-{seed}"
+
+    def checkpoint(self, variant: str, seed: int) -> Path:
+        return self.model(variant, seed) / "checkpoint.pt"
+
+    def training_log(self, variant: str, seed: int) -> Path:
+        return self.model(variant, seed) / "log.parquet"
+
+    def predictions(self, variant: str, seed: int, dataset: str) -> Path:
+        return self.root / "predictions" / variant / f"seed-{seed}" / f"{dataset}.parquet"
+
+    def scores(self, variant: str, seed: int, dataset: str) -> Path:
+        return self.root / "scores" / variant / f"seed-{seed}" / f"{dataset}.parquet"
+
+    def table(self, name: str, suffix: str = "csv") -> Path:
+        return self.root / "tables" / f"{name}.{suffix}"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report" / "index.html"
+
+    def shards(self, dataset: str) -> list[str]:
+        """Shards planned for a dataset, in order."""
+        return sorted(path.stem for path in (self.root / "plan" / dataset).glob("*.json"))

@@ -1,0 +1,60 @@
+"""The part of the configuration one stage may read.
+
+The workflow hands each rule only the keys its stage reads, so that changing any other key reruns
+nothing; a stage that reads a key it was not handed fails loudly. People at a terminal hand over the
+whole configuration instead.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from moviestrip.config import Config, DatasetSettings, Section, VariantSettings, load_dataset, load_variant
+from moviestrip.errors import FatalError
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+class StageSettings:
+    """Read access to some keys, remembering which were read (that is what provenance records)."""
+
+    def __init__(self, values: Mapping[str, Any]):
+        self._values = dict(values)
+        self.read: dict[str, Any] = {}
+
+    @classmethod
+    def from_json(cls, text: str) -> "StageSettings":
+        return cls(json.loads(text))
+
+    @classmethod
+    def from_config(
+        cls, config: Config, folder: Path, dataset: str | None = None, variant: str | None = None
+    ) -> "StageSettings":
+        values = config.model_dump(mode="json")
+        if dataset is not None:
+            values["dataset"] = load_dataset(dataset, folder).model_dump(mode="json")
+        if variant is not None:
+            values["variant"] = load_variant(variant, folder).model_dump(mode="json")
+        return cls(values)
+
+    def value(self, key: str) -> Any:
+        if key not in self._values:
+            raise FatalError(f"this stage reads `{key}`, which it was not handed; list it in the rule's `settings`")
+        self.read[key] = self._values[key]
+        return self._values[key]
+
+    def section(self, kind: type[SectionType]) -> SectionType:
+        return kind.model_validate(self.value(_key_of(kind)))
+
+    def subset(self, keys: tuple[str, ...]) -> str:
+        """JSON of some keys only, as the workflow passes it on."""
+        return json.dumps({key: self._values[key] for key in keys}, sort_keys=True, separators=(",", ":"))
+
+
+def _key_of(kind: type[Section]) -> str:
+    if kind is DatasetSettings:
+        return "dataset"
+    if kind is VariantSettings:
+        return "variant"
+    return next(name for name, field in Config.model_fields.items() if field.annotation is kind)

@@ -1,0 +1,35 @@
+# Clips: candidates with what every filter measured, and the labels of every frame.
+
+
+rule curate:
+    input:
+        videos=f"{ROOT}/videos/{{dataset}}/{{shard}}.parquet",
+        people=truth_or_tracks,
+    output:
+        clips=f"{ROOT}/clips/{{dataset}}/{{shard}}.parquet",
+        attributes=f"{ROOT}/attributes/{{dataset}}/{{shard}}.parquet",
+    params:
+        settings=settings("dataset", "curation"),
+    log:
+        f"{ROOT}/logs/curate/{{dataset}}/{{shard}}.log",
+    conda:
+        "../../envs/video.yaml"
+    shell:
+        "moviestrip curate {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+rule label:
+    input:
+        clips=f"{ROOT}/clips/{{dataset}}/{{shard}}.parquet",
+        attributes=f"{ROOT}/attributes/{{dataset}}/{{shard}}.parquet",
+        people=truth_or_tracks,
+    output:
+        f"{ROOT}/labels/{{dataset}}/{{shard}}.parquet",
+    params:
+        settings=settings("dataset", "curation"),
+    log:
+        f"{ROOT}/logs/label/{{dataset}}/{{shard}}.log",
+    conda:
+        "../../envs/video.yaml"
+    shell:
+        "moviestrip label {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"

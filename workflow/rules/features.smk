@@ -1,0 +1,21 @@
+# Per-frame features phi, one contiguous HDF5 file a shard.
+
+
+rule features:
+    input:
+        videos=f"{ROOT}/videos/{{dataset}}/{{shard}}.parquet",
+        clips=f"{ROOT}/clips/{{dataset}}/{{shard}}.parquet",
+        attributes=f"{ROOT}/attributes/{{dataset}}/{{shard}}.parquet",
+        labels=f"{ROOT}/labels/{{dataset}}/{{shard}}.parquet",
+    output:
+        phi=f"{ROOT}/features/{{dataset}}/{{shard}}.h5",
+        index=f"{ROOT}/features/{{dataset}}/{{shard}}.index.parquet",
+        crops=f"{ROOT}/features/{{dataset}}/{{shard}}.crops.parquet",
+    params:
+        settings=settings("features", "seed"),
+    log:
+        f"{ROOT}/logs/features/{{dataset}}/{{shard}}.log",
+    conda:
+        "../../envs/features.yaml"
+    shell:
+        "moviestrip features {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"

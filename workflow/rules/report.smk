@@ -1,0 +1,66 @@
+# Pictures, and one page that holds everything.
+
+
+rule contact_sheet:
+    input:
+        labels=lambda wildcards: shard_files("labels", [wildcards.dataset]),
+        clips=lambda wildcards: shard_files("clips", [wildcards.dataset]),
+        attributes=lambda wildcards: shard_files("attributes", [wildcards.dataset]),
+        videos=lambda wildcards: shard_files("videos", [wildcards.dataset]),
+    output:
+        f"{ROOT}/figures/datasets/{{dataset}}.png",
+    log:
+        f"{ROOT}/logs/contact_sheet/{{dataset}}.log",
+    conda:
+        "../../envs/report.yaml"
+    shell:
+        "moviestrip dataset sheet {wildcards.dataset} --run {ROOT} 2> {log}"
+
+
+rule overlays:
+    input:
+        body=f"{ROOT}/body.json",
+        predictions=expand(
+            f"{ROOT}/predictions/{{variant}}/seed-{CONFIG.training_seeds[0]}/{{dataset}}.parquet",
+            variant=VARIANTS,
+            dataset=TEST_DATASETS,
+        ),
+        labels=shard_files("labels", TEST_DATASETS),
+        videos=shard_files("videos", TEST_DATASETS),
+    output:
+        directory(f"{ROOT}/figures/overlays"),
+    params:
+        settings=settings("body", "report", "variants", "training_seeds"),
+        datasets=" ".join(f"--dataset {name}" for name in TEST_DATASETS),
+    log:
+        f"{ROOT}/logs/overlays.log",
+    conda:
+        "../../envs/report.yaml"
+    shell:
+        "moviestrip overlays {params.datasets} --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+rule report:
+    input:
+        tables=expand(f"{ROOT}/tables/{{table}}.html", table=CONFIG.tables),
+        logs=expand(
+            f"{ROOT}/models/{{variant}}/seed-{{seed}}/log.parquet", variant=TRAINED, seed=CONFIG.training_seeds
+        ),
+        attributes=shard_files("attributes", DATASETS),
+        sheets=expand(f"{ROOT}/figures/datasets/{{dataset}}.png", dataset=DATASETS),
+        overlays=f"{ROOT}/figures/overlays",
+    output:
+        report(
+            f"{ROOT}/report/index.html",
+            caption="../report/index.rst",
+            category="Report",
+            labels={"world": CONFIG.world},
+        ),
+    params:
+        settings=settings(*type(CONFIG).model_fields),
+    log:
+        f"{ROOT}/logs/report.log",
+    conda:
+        "../../envs/report.yaml"
+    shell:
+        "moviestrip report --run {ROOT} --settings {params.settings:q} 2> {log}"

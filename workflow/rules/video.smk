@@ -1,0 +1,49 @@
+# Videos: fetched and checked, people detected in them, detections linked into tracks.
+
+
+rule fetch:
+    input:
+        plan=f"{ROOT}/plan/{{dataset}}/{{shard}}.json",
+        rendered=lambda wildcards: (
+            [f"{ROOT}/world/{wildcards.dataset}/{wildcards.shard}"] if is_rendered(wildcards.dataset) else []
+        ),
+    output:
+        f"{ROOT}/videos/{{dataset}}/{{shard}}.parquet",
+    params:
+        settings=settings("dataset"),
+    log:
+        f"{ROOT}/logs/fetch/{{dataset}}/{{shard}}.log",
+    conda:
+        "../../envs/video.yaml"
+    shell:
+        "moviestrip fetch {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+rule detect:
+    input:
+        f"{ROOT}/videos/{{dataset}}/{{shard}}.parquet",
+    output:
+        f"{ROOT}/detections/{{dataset}}/{{shard}}.parquet",
+    params:
+        settings=settings("dataset", "detector"),
+    log:
+        f"{ROOT}/logs/detect/{{dataset}}/{{shard}}.log",
+    conda:
+        "../../envs/video.yaml"
+    shell:
+        "moviestrip detect {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+rule track:
+    input:
+        f"{ROOT}/detections/{{dataset}}/{{shard}}.parquet",
+    output:
+        f"{ROOT}/tracks/{{dataset}}/{{shard}}.parquet",
+    params:
+        settings=settings("tracking"),
+    log:
+        f"{ROOT}/logs/track/{{dataset}}/{{shard}}.log",
+    conda:
+        "../../envs/video.yaml"
+    shell:
+        "moviestrip track {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
