@@ -1,0 +1,153 @@
+"""Candidate clips of a shard, the filters' verdicts on each, and the clips that are used.
+
+With annotation (`tube: truth`) a clip is the annotated person's whole video. Without it, a track is cut
+where too few keypoints are seen, as in HMMR, and every piece is a candidate, whatever the filters say.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from moviestrip.config import CurationSettings, DatasetSettings
+from moviestrip.curate.filters import FILTERS, Keypoints, visible_count, visible_runs
+from moviestrip.skeleton import BODY_25, HMMR_25
+from moviestrip.tables import ATTRIBUTES, CLIPS, empty, stack
+
+FOLLOWED_PERSON = 0  # of the truth table: the one the camera follows
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person of one video over consecutive frames; a frame without a detection has confidence 0 throughout."""
+
+    video_id: str
+    track: int
+    first_frame: int
+    keypoints: Keypoints
+    detected: np.ndarray  # (frames,): whether there is a row for the frame
+    subject: str = ""
+    action: str = ""
+    motion_id: str = ""
+
+
+def clip_id_of(video_id: str, track: int, first_frame: int) -> str:
+    """The stable id of a clip: what it shows, not when or where it was found."""
+    return hashlib.sha256(f"{video_id}/{track}/{first_frame}".encode()).hexdigest()[:16]
+
+
+def tracked_people(tracks: pd.DataFrame) -> Iterator[Person]:
+    """The people of a tracks table, gaps between their detections included."""
+    keypoints = stack(tracks["keypoints"], len(BODY_25), 3)
+    for _, rows in tracks.reset_index(drop=True).groupby(["video_id", "track"], sort=True):
+        first, dense, detected = _dense(rows["frame"].to_numpy(), keypoints[rows.index])
+        yield Person(str(rows["video_id"].iloc[0]), int(rows["track"].iloc[0]), first, dense, detected)
+
+
+def annotated_people(truth: pd.DataFrame) -> Iterator[Person]:
+    """The followed person of every video of a truth table."""
+    followed = truth[truth["person"] == FOLLOWED_PERSON].reset_index(drop=True)
+    keypoints = stack(followed["keypoints_2d"], len(HMMR_25), 3)
+    for video_id, rows in followed.groupby("video_id", sort=True):
+        first, dense, detected = _dense(rows["frame"].to_numpy(), keypoints[rows.index])
+        known = rows.iloc[0]
+        yield Person(
+            str(video_id),
+            FOLLOWED_PERSON,
+            first,
+            dense,
+            detected,
+            known["subject"],
+            known["action"],
+            known["motion_id"],
+        )
+
+
+def _dense(frames: np.ndarray, keypoints: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    first = int(frames.min())
+    dense = np.zeros((int(frames.max()) - first + 1, *keypoints.shape[1:]), np.float32)
+    detected = np.zeros(len(dense), bool)
+    dense[frames - first] = keypoints
+    detected[frames - first] = True
+    return first, dense, detected
+
+
+def candidate_spans(person: Person, settings: CurationSettings) -> list[tuple[int, int]]:
+    """Where a tracked person's clips lie, [first, end) within its keypoints.
+
+    The tracker has already judged that a gap in its detections is the same person, so a gap does not
+    end a clip: the count before it is taken to last. A person never well seen is one candidate, and fails.
+    """
+    counts = visible_count(person.keypoints[person.detected], settings)
+    held = counts[np.cumsum(person.detected) - 1]
+    runs = visible_runs(held, settings.start_above_keypoints, settings.end_at_keypoints) or [(0, len(held))]
+    longest = settings.maximum_frames
+    return [(start, min(start + longest, end)) for first, end in runs for start in range(first, end, longest)]
+
+
+def curate_shard(
+    name: str, dataset: DatasetSettings, videos: pd.DataFrame, people: pd.DataFrame, settings: CurationSettings
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All candidate clips and the verdict of every filter on each: (tables.CLIPS, tables.ATTRIBUTES).
+
+    `people` is the tracks table, or the truth table of a dataset whose tubes are annotated.
+    """
+    usable = videos[videos["status"] == "ok"].set_index("video_id")
+    annotated = dataset.tube == "truth"
+    clips, attributes = [], []
+    for person in annotated_people(people) if annotated else tracked_people(people):
+        if person.video_id not in usable.index:
+            continue
+        video = usable.loc[person.video_id]
+        spans = [(0, len(person.keypoints))] if annotated else candidate_spans(person, settings)
+        for first, end in spans:
+            clip_id = clip_id_of(person.video_id, person.track, person.first_frame + first)
+            clips.append({
+                "clip_id": clip_id, "dataset": name, "video_id": person.video_id, "track": person.track,
+                "split": video["split"], "subject": person.subject or video["subject"],
+                "action": person.action or video["action"], "motion_id": person.motion_id,
+                "supervision": dataset.supervision, "first_frame": person.first_frame + first,
+                "n_frames": end - first, "fps": video["fps"],
+            })  # fmt: skip
+            attributes += _verdicts(clip_id, person.keypoints[first:end], annotated, settings)
+    return (
+        pd.DataFrame(clips, columns=empty(CLIPS).columns),
+        pd.DataFrame(attributes, columns=empty(ATTRIBUTES).columns),
+    )
+
+
+def _verdicts(clip_id: str, keypoints: Keypoints, annotated: bool, settings: CurationSettings) -> list[dict]:
+    joints = HMMR_25 if annotated else BODY_25
+    rows = []
+    for name, judge in FILTERS.items():
+        verdict = judge(keypoints, joints, settings)
+        rows.append(
+            {
+                "clip_id": clip_id,
+                "filter": name,
+                "value": verdict.value,
+                "threshold": verdict.threshold,
+                "passed": verdict.passed,
+            }
+        )
+    return rows
+
+
+def selected(clips: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
+    """The clips whose filters all passed."""
+    failed = set(attributes.loc[~attributes["passed"].astype(bool), "clip_id"])
+    return clips[~clips["clip_id"].isin(failed)].reset_index(drop=True)
+
+
+def funnel(clips: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
+    """Clips and frames left after each filter in turn: columns stage, clips, frames."""
+    left = clips
+    rows = [("candidates", len(left), int(left["n_frames"].sum()))]
+    for name in FILTERS:
+        judged = attributes[attributes["filter"] == name]
+        failed = judged.loc[~judged["passed"].astype(bool), "clip_id"]
+        left = left[~left["clip_id"].isin(failed)]
+        rows.append((name, len(left), int(left["n_frames"].sum())))
+    return pd.DataFrame(rows, columns=["stage", "clips", "frames"])
