@@ -1,0 +1,1 @@
+"""Scores predictions under a named protocol and says how sure the numbers are."""
