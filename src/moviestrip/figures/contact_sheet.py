@@ -1,11 +1,11 @@
 """Contact sheets: many small frames on one page, because errors in images are found by eye.
 
-`contact_sheet` lays out pictures; `dataset_sheet` picks frames of a run's dataset and draws its labels on them.
+`contact_sheet` lays out pictures; `run_sheet` picks frames of a run's dataset and draws its labels on them.
 """
 
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -16,10 +16,12 @@ from PIL import Image
 from moviestrip import skeleton, tables
 from moviestrip.errors import FatalError
 from moviestrip.figures.draw import Picture, draw_caption, draw_skeleton
+from moviestrip.layout import RunFolder
 from moviestrip.storage import atomic_path
+from moviestrip.video.fetch import frames_of
 
 PAPER_WHITE = 250
-FramesOf = Callable[[str], Iterable[Picture]]
+FramesOf = Callable[[str], Iterator[Picture]]
 
 
 def contact_sheet(
@@ -71,9 +73,9 @@ def dataset_sheet(
     """
     images: list[Picture] = []
     captions: list[str] = []
-    by_clip = dict(list(labels.groupby("clip_id")))
+    by_clip = {str(clip_id): rows for clip_id, rows in labels.groupby("clip_id")}
     for clip in spread(clips[clips.clip_id.isin(list(by_clip))].sort_values("clip_id"), videos).itertuples():
-        rows = by_clip[clip.clip_id].sort_values("frame")
+        rows = by_clip[str(clip.clip_id)].sort_values("frame")
         rows = rows.iloc[[len(rows) // 4, (3 * len(rows)) // 4]].drop_duplicates("video_frame")
         frames = frames_at(frames_of(str(clip.video_id)), rows.video_frame.to_list())
         for frame, keypoints in zip(frames, tables.stack(rows.keypoints_2d, 25, 3), strict=True):
@@ -89,13 +91,33 @@ def spread(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     return rows.iloc[np.linspace(0, len(rows) - 1, count).round().astype(int)]
 
 
-def frames_at(frames: Iterable[Picture], wanted: Sequence[int]) -> list[Picture]:
+def frames_at(frames: Iterable[Picture], positions: Sequence[int]) -> Iterator[Picture]:
     """The frames of an iterator at increasing positions; a video that ends before is an error."""
-    found: list[Picture] = []
+    wanted = list(positions)
     for index, frame in enumerate(frames):
-        found.extend([frame] * (wanted[len(found) :].count(index)))
-        if len(found) == len(wanted):
-            return found
-    raise FatalError(
-        f"a video ends before its labelled frame {wanted[len(found)]}; run the fetch and curate stages again"
-    )
+        while wanted and wanted[0] == index:
+            wanted.pop(0)
+            yield frame
+        if not wanted:
+            return
+    if wanted:
+        raise FatalError(f"a video ends before its labelled frame {wanted[0]}; run the fetch and curate stages again")
+
+
+def run_sheet(run: RunFolder, dataset: str) -> Picture:
+    """The contact sheet of one dataset of a run."""
+    clips, labels = of_shards(run, "clips", dataset, tables.CLIPS), of_shards(run, "labels", dataset, tables.LABELS)
+    return dataset_sheet(clips, labels, frames_of_dataset(run, dataset))
+
+
+def of_shards(run: RunFolder, kind: str, dataset: str, schema: tables.TableSchema) -> pd.DataFrame:
+    """All rows of a dataset's `videos`, `clips`, `labels`... of a run."""
+    return tables.read_tables([getattr(run, kind)(dataset, shard) for shard in run.shards(dataset)], schema)
+
+
+def frames_of_dataset(run: RunFolder, dataset: str) -> FramesOf:
+    """From a video's id to its decoded frames."""
+    videos = of_shards(run, "videos", dataset, tables.VIDEOS)
+    rows = {str(row["video_id"]): {str(key): value for key, value in row.items()} for row in videos.to_dict("records")}
+    open_video = frames_of(run.root)
+    return lambda video_id: open_video(rows[video_id])

@@ -1,6 +1,7 @@
 """Training curves: how the loss fell and how the validation error moved, every variant in one figure."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,10 @@ def _draw_panel(axis: Axes, logs: Mapping[tuple[str, int], pd.DataFrame], loss: 
         if rows.empty:
             continue
         position = variants.index(variant)
-        style = {"color": SERIES[position % len(SERIES)], "linestyle": DASHES[(position // len(SERIES)) % len(DASHES)]}
+        style: dict[str, Any] = {
+            "color": SERIES[position % len(SERIES)],
+            "linestyle": DASHES[(position // len(SERIES)) % len(DASHES)],
+        }
         label = variant if variant not in named else None
         named.add(variant)
         if loss == "total":
@@ -49,7 +53,7 @@ def _draw_panel(axis: Axes, logs: Mapping[tuple[str, int], pd.DataFrame], loss: 
             axis.plot(rows.step, running_median(rows.value.to_numpy()), label=label, **style)
         else:
             axis.plot(rows.step, rows.value, label=label, marker="o", markersize=2.2, **style)
-    if loss == "total" and axis.lines and min(line.get_ydata().min() for line in axis.lines) > 0:
+    if loss == "total" and axis.lines and axis.dataLim.minposy == axis.dataLim.ymin:
         axis.set_yscale("log")
         axis.yaxis.set_major_formatter(ScalarFormatter())
         axis.yaxis.set_minor_formatter(NullFormatter())

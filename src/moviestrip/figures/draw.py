@@ -52,12 +52,12 @@ def draw_skeleton(
     thickness = max(image.shape[:2]) / 110 if thickness_px is None else thickness_px
     canvas = np.ascontiguousarray(image).copy()
     visible = (keypoints[:, 2] >= minimum_confidence) & np.isfinite(keypoints).all(-1)
-    bones = [(a, b) for a, b in skeleton.bone_indices(names) if visible[a] and visible[b]]
+    bones = [(a, b) for a, b in skeleton.bone_indices(names).tolist() if visible[a] and visible[b]]
     for edge_px in (thickness * 0.9, 0.0):  # all edges first, so that no edge crosses a bone
         for a, b in bones:
             colour = EDGE if edge_px else side_colour((names[a], names[b]))
             _line(canvas, keypoints[a, :2], keypoints[b, :2], colour, thickness + edge_px)
-        for joint in np.flatnonzero(visible):
+        for joint in np.flatnonzero(visible).tolist():
             colour = EDGE if edge_px else side_colour((names[joint],))
             _dot(canvas, keypoints[joint, :2], colour, 0.85 * thickness + edge_px / 2)
     return canvas
@@ -75,7 +75,7 @@ def _dot(canvas: np.ndarray, centre: np.ndarray, colour: Colour, radius_px: floa
 
 def _fixed_point(point_px: np.ndarray) -> tuple[int, int]:
     limited = np.clip(point_px, -10_000, 10_000) * 2**SUBPIXEL_BITS
-    return int(round(float(limited[0]))), int(round(float(limited[1])))
+    return round(float(limited[0])), round(float(limited[1]))
 
 
 def draw_caption(image: Picture, text: str, size_px: int = 12) -> Picture:

@@ -24,7 +24,7 @@ def funnel_figure(funnels: Mapping[str, pd.DataFrame], name: str = "funnel") -> 
             )  # fmt: skip
             left += clips[dataset]
         for row, stage in enumerate(stages):
-            total, kept = int(clips.loc[stage].sum()), int(frames.loc[stage].sum())
+            total, kept = (int(table.loc[stage].to_numpy().sum()) for table in (clips, frames))
             text = f"{total:,} clips · {kept:,} frames"
             axis.annotate(text, (total, row), (6, 0), textcoords="offset points", va="center")
         axis.set_yticks(range(len(stages)), [stage.replace("_", " ") for stage in stages])
@@ -45,5 +45,5 @@ def _filled(funnels: Mapping[str, pd.DataFrame], stages: list[str], column: str)
 
 
 def _description(clips: pd.DataFrame, stages: list[str]) -> str:
-    steps = [f"{stage.replace('_', ' ')} {int(clips.loc[stage].sum())}" for stage in stages]
+    steps = [f"{stage.replace('_', ' ')} {int(clips.loc[stage].to_numpy().sum())}" for stage in stages]
     return f"Clips left after each stage of curation: {', '.join(steps)}"

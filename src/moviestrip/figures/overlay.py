@@ -113,7 +113,7 @@ def overlay_frame(
 def overlay_frames(
     frames: Iterable[Picture],
     boxes_center_px: Float[np.ndarray, "frames 2"],
-    boxes_scale: Float[np.ndarray, "frames"],
+    boxes_scale: Float[np.ndarray, " frames"],
     keypoints: Float[np.ndarray, "frames 25 3"],
     vertices: Iterable[Float[np.ndarray, "vertices 3"]],
     faces: Int[np.ndarray, "faces 3"],

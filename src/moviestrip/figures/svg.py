@@ -9,8 +9,10 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -21,7 +23,7 @@ INK, RULE = "#111213", "#e1e2e3"
 STAND_INS = {INK: "var(--ink, #1c1e21)", RULE: "var(--rule, #dfe1e5)"}
 FONT = "system-ui, 'DejaVu Sans', sans-serif"
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
     "font.size": 10.0,
@@ -35,7 +37,7 @@ STYLE = {
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "axes.prop_cycle": matplotlib.cycler(color=SERIES),
+    "axes.prop_cycle": cycler(color=SERIES),
     "grid.color": RULE,
     "grid.linewidth": 0.7,
     "xtick.color": INK,
