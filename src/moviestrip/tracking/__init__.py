@@ -1,0 +1,1 @@
+"""Linking detections of people over time."""
