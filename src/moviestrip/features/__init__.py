@@ -1,0 +1,1 @@
+"""Per-frame features phi: crops of a person, a fixed network, one vector a frame."""

@@ -1,0 +1,121 @@
+"""Fixed networks that turn the crop of a person into the feature vector phi.
+
+The papers use a ResNet-50 trained for single-view 3D pose, whose weights are licensed: bring them as
+`resnet50-spin`. The free default is the last feature of BlazePose's landmark network, also trained for
+single-view 3D pose: the one vector from which a linear layer reads its 3D joints.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Protocol
+
+import flatbuffers
+import numpy as np
+import torch
+from ai_edge_litert import schema_py_generated as tflite
+from jaxtyping import Float, UInt8
+
+from moviestrip.errors import ConfigError, FatalError
+from moviestrip.features.residual import ResNet50, load_spin_weights
+from moviestrip.parts import part_file
+from moviestrip.pose.blazepose import Network
+
+Crops = UInt8[np.ndarray, "crops side side 3"]
+
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+BLAZEPOSE_JOINTS_3D = "Identity_4"
+BATCH_CROPS = 16
+
+
+class Backbone(Protocol):
+    """Crops in, phi out. `crop_share` is the side of what it looks at, as a share of the 224 px crop."""
+
+    name: str
+    dimension: int
+    digest: str
+    input_px: int
+    crop_share: float
+
+    def __call__(self, crops: Crops) -> Float[np.ndarray, "crops dimension"]: ...
+
+
+class BlazePoseBackbone:
+    """The input of the layer that gives BlazePose's 3D joints."""
+
+    input_px = 256
+    crop_share = 1.0
+
+    def __init__(self, variant: str):
+        weights = part_file(f"blazepose-{variant}").read_bytes()
+        self.name = f"blazepose-{variant}"
+        self.digest = hashlib.sha256(weights).hexdigest()
+        model, self.dimension = with_feature_output(weights)
+        self._network = Network(model)
+
+    def __call__(self, crops: Crops) -> Float[np.ndarray, "crops dimension"]:
+        phi = np.empty((len(crops), self.dimension), np.float32)
+        for row, crop in zip(phi, crops, strict=True):
+            row[:] = self._network(crop.astype(np.float32) / 255)[-1].reshape(-1)
+        return phi
+
+
+class ResNet50Backbone:
+    """The pooled features of a ResNet-50: with SPIN's weights, or random ones as a floor to compare with."""
+
+    dimension = 2048
+    input_px = 224
+    crop_share = 1.0
+
+    def __init__(self, name: str, network: ResNet50, digest: str):
+        self.name = name
+        self.digest = digest
+        self._network = network.eval()
+
+    def __call__(self, crops: Crops) -> Float[np.ndarray, "crops dimension"]:
+        mean, deviation = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION)
+        batches = [np.empty((0, self.dimension), np.float32)]
+        with torch.inference_mode():
+            for start in range(0, len(crops), BATCH_CROPS):
+                pixels = torch.from_numpy(crops[start : start + BATCH_CROPS]).float() / 255
+                batches.append(self._network(((pixels - mean) / deviation).permute(0, 3, 1, 2)).numpy())
+        return np.concatenate(batches)
+
+
+def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> Backbone:
+    """The backbone of that name; `checkpoint` is read for `resnet50-spin`, `seed` for `resnet50-random`."""
+    if name.startswith("blazepose-"):
+        return BlazePoseBackbone(name.removeprefix("blazepose-"))
+    if name == "resnet50-random":
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return ResNet50Backbone(name, ResNet50(), f"random-{seed}")
+    if name == "resnet50-spin":
+        if checkpoint is None:
+            raise ConfigError("features.checkpoint: needed by the backbone 'resnet50-spin'; give SPIN's checkpoint")
+        network, digest = load_spin_weights(checkpoint)
+        return ResNet50Backbone(name, network, digest)
+    raise ConfigError(f"features.backbone: '{name}' is not known")
+
+
+def with_feature_output(weights: bytes) -> tuple[bytes, int]:
+    """BlazePose's landmark network with the input of its 3D layer as a further, last output, and its size."""
+    model = tflite.ModelT.InitFromObj(tflite.Model.GetRootAsModel(weights, 0))
+    graph = model.subgraphs[0]
+    feature = feature_tensor(graph)
+    graph.outputs = [*graph.outputs, feature]
+    model.signatureDefs = []
+    builder = flatbuffers.Builder(len(weights))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output()), int(np.prod(graph.tensors[feature].shape))
+
+
+def feature_tensor(graph: tflite.SubGraphT) -> int:
+    """The input of the first layer with weights met walking up from the 3D joints."""
+    maker = {output: operator for operator in graph.operators for output in operator.outputs}
+    for tensor in graph.outputs:
+        if graph.tensors[tensor].name.decode() == BLAZEPOSE_JOINTS_3D:
+            operator = maker[tensor]
+            while len(operator.inputs) < 3:  # a layer with weights has three: values, weights, biases
+                operator = maker[operator.inputs[0]]
+            return int(operator.inputs[0])
+    raise FatalError(f"BlazePose's landmark network has no output '{BLAZEPOSE_JOINTS_3D}'; is it another version?")
