@@ -50,9 +50,10 @@ COMMON_14 = _names(
     """
 )
 
+# Rows of the H36M-style joint regressor, in the order of the file that SPIN, VIBE and TCMR share.
 H36M_17 = _names(
     """
-    pelvis right_hip right_knee right_ankle left_hip left_knee left_ankle spine thorax neck head_top left_shoulder
+    pelvis left_hip left_knee left_ankle right_hip right_knee right_ankle spine neck head head_top left_shoulder
     left_elbow left_wrist right_shoulder right_elbow right_wrist
     """
 )

@@ -26,14 +26,14 @@ MAXIMUM_FEATURE_BYTES = 64 * 2**30
 
 
 @contextlib.contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, expected_bytes: int | None = None) -> Iterator[Path]:
     """Yield a path beside `path` to write to; on success it is fsynced and renamed, otherwise removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
     os.close(handle)
     partial = Path(name)
     try:
-        with disk_full_named(path):
+        with disk_full_named(path, expected_bytes):
             yield partial
             _fsync(partial)
         partial.chmod(0o666 & ~_umask())
@@ -64,17 +64,21 @@ def atomic_directory(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def disk_full_named(path: Path) -> Iterator[None]:
-    """Turn 'no space left' into an error that names the file and how much was free."""
+def disk_full_named(path: Path, expected_bytes: int | None = None) -> Iterator[None]:
+    """Turn 'no space left' into an error that names the file, what it needs and what is free."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and "No space left" not in str(error):
+        # Arrow and HDF5 put the system's words into their message and may leave errno empty.
+        out_of_space = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
+            os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        )
+        if not out_of_space:
             raise
-        written = _bytes_beside(path)
+        needed = f"up to {expected_bytes:,}" if expected_bytes else f"more than {_bytes_beside(path):,}"
         free = shutil.disk_usage(path.parent).free
         raise StorageError(
-            f"{path}: the disk is full; {written:,} bytes were written, more were needed and {free:,} bytes are free; "
+            f"{path}: no room for it: it needs {needed} bytes, {free:,} are free on its disk (or a quota is spent); "
             f"free some space or point `results` elsewhere, then run again"
         ) from error
 
@@ -133,7 +137,7 @@ def write_features(path: Path, phi: np.ndarray, attributes: Mapping[str, Any]) -
     """Write per-frame features, (frames, dimension) float32, as one contiguous dataset with its digest."""
     if phi.ndim != 2 or phi.dtype != np.float32:
         raise StorageError(f"{path}: features must be float32 (frames, dimension), got {phi.dtype} {phi.shape}")
-    with atomic_path(path) as partial, h5py.File(partial, "w") as file:
+    with atomic_path(path, phi.nbytes) as partial, h5py.File(partial, "w") as file:
         file.create_dataset("phi", data=phi)  # no chunks: contiguous
         file.attrs.update(attributes)
         file.attrs["phi_sha256"] = digest_array(phi)

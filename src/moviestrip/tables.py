@@ -208,7 +208,7 @@ def write_table(path: Path, frame: pd.DataFrame, schema: TableSchema) -> None:
         raise StorageError(f"{path}: rows of '{schema.name}' repeat a key {schema.key}")
     arrays = [_to_arrow(frame[column.name], column.type) for column in schema.columns]
     table = pa.Table.from_arrays(arrays, schema=schema.arrow)
-    with atomic_path(path) as partial:
+    with atomic_path(path, table.nbytes) as partial:
         pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
 
 
