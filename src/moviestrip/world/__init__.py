@@ -1,0 +1,1 @@
+"""The miniature world: motions, scenes and rendered videos whose truth is known because we made them."""
