@@ -68,9 +68,9 @@ def disk_full_named(path: Path, expected_bytes: int | None = None) -> Iterator[N
     """Turn 'no space left' into an error that names the file, what it needs and what is free."""
     try:
         yield
-    except OSError as error:
-        # Arrow and HDF5 put the system's words into their message and may leave errno empty.
-        out_of_space = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
+    except (OSError, RuntimeError) as error:
+        # Arrow and HDF5 put the system's words into the message of whatever they raise.
+        out_of_space = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
             os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         )
         if not out_of_space:
