@@ -153,6 +153,9 @@ class ScaleSettings(Section):
     )
     weight_decay: float = Field(0.01, ge=0, description="Decoupled (AdamW); the papers use none.")
     gradient_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this length.")
+    judged_poses: int = Field(
+        256, ge=1, description="Poses shown to the adversarial prior each step, drawn from all predicted (papers: all)."
+    )
     validate_every_steps: int = Field(100, ge=1, description="How often the validation clips are scored.")
 
 

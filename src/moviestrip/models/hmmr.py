@@ -99,8 +99,8 @@ class Hmmr(nn.Module):
     def forward(self, phi: Float[Tensor, "batch frames features"]) -> HmmrOutput:
         if phi.ndim != 3 or phi.shape[-1] != self.design.feature_size:
             raise FatalError(
-                f"features have shape {tuple(phi.shape)}, this model reads (batch, frames, {self.design.feature_size}); "
-                f"extract features with the backbone it was trained on"
+                f"features are {tuple(phi.shape)}, this model reads (batch, frames, {self.design.feature_size}): "
+                f"extract them with the backbone it was trained on"
             )
         frame = self.projection(self.standardiser(phi))
         hallucinated = None if self.hallucinator is None else self.read(self.hallucinator(frame))

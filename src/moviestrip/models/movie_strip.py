@@ -49,8 +49,9 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv1d(width, width, 3, padding=1)
         nn.init.xavier_uniform_(self.conv1.weight)
         nn.init.xavier_uniform_(self.conv2.weight, gain=LAST_CONVOLUTION_GAIN)
-        nn.init.zeros_(self.conv1.bias)
-        nn.init.zeros_(self.conv2.bias)
+        for convolution in (self.conv1, self.conv2):
+            assert convolution.bias is not None
+            nn.init.zeros_(convolution.bias)
 
     def forward(self, strip: Float[Tensor, "batch width frames"]) -> Float[Tensor, "batch width frames"]:
         hidden = self.conv1(self.norm1(strip).relu())
