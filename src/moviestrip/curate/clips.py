@@ -46,9 +46,17 @@ def tracked_people(tracks: pd.DataFrame) -> Iterator[Person]:
         yield Person(str(rows["video_id"].iloc[0]), int(rows["track"].iloc[0]), first, dense, detected)
 
 
+def followed_rows(truth: pd.DataFrame, video_id: str | None = None) -> pd.DataFrame:
+    """The truth of the people the camera follows, of all videos or of one."""
+    chosen = truth["person"] == FOLLOWED_PERSON
+    if video_id is not None:
+        chosen &= truth["video_id"] == video_id
+    return truth[chosen].reset_index(drop=True)
+
+
 def annotated_people(truth: pd.DataFrame) -> Iterator[Person]:
     """The followed person of every video of a truth table."""
-    followed = truth[truth["person"] == FOLLOWED_PERSON].reset_index(drop=True)
+    followed = followed_rows(truth)
     keypoints = stack(followed["keypoints_2d"], len(HMMR_25), 3)
     for video_id, rows in followed.groupby("video_id", sort=True):
         first, dense, detected = _dense(rows["frame"].to_numpy(), keypoints[rows.index])

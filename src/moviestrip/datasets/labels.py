@@ -1,0 +1,98 @@
+"""Labels of every frame of every clip, as far as a dataset's supervision allows.
+
+`full_3d` keeps the annotation whole. `truth_2d` throws its 3D away, so that nothing downstream can use it
+by accident. `pseudo_2d` has no annotation: the tracked keypoints stand in, each joint taken over by name
+with the detector's confidence, below a minimum as not visible. (HMMR's release writes OpenPose's ankles into
+the joints it calls heels; here both the detector and the body know heels, so a heel is a heel.)
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from moviestrip.config import CurationSettings, DatasetSettings, Supervision
+from moviestrip.curate.clips import Person, annotated_people, followed_rows, tracked_people
+from moviestrip.curate.tube import person_tube, visible
+from moviestrip.errors import FatalError
+from moviestrip.skeleton import BODY_25, HMMR_25, convert
+from moviestrip.tables import LABELS, empty, stack, unstack
+
+ANNOTATED_3D = {"joints_3d_m": 42, "pose": 72, "betas": 10, "translation_m": 3, "intrinsics_px": 4}
+
+
+def label_shard(
+    dataset: DatasetSettings, clips: pd.DataFrame, people: pd.DataFrame, settings: CurationSettings
+) -> pd.DataFrame:
+    """Labels of the given clips: (tables.LABELS), clip by clip in the order of `clips`.
+
+    `people` is the truth table where the dataset's tubes are annotated, else the tracks table.
+    """
+    annotated = dataset.tube == "truth"
+    found = {(person.video_id, person.track): person for person in _people(people, annotated)}
+    parts = []
+    for clip in clips.to_dict("records"):
+        person = found.get((clip["video_id"], clip["track"]))
+        if person is None:
+            raise FatalError(
+                f"clip {clip['clip_id']}: person {clip['track']} of video {clip['video_id']} is not in the table of "
+                f"people; curate the shard again"
+            )
+        truth = followed_rows(people, clip["video_id"]) if annotated else None
+        parts.append(_clip_labels(clip, person, truth, dataset.supervision, settings))
+    return pd.concat(parts, ignore_index=True) if parts else empty(LABELS)
+
+
+def _people(people: pd.DataFrame, annotated: bool) -> Iterator[Person]:
+    return annotated_people(people) if annotated else tracked_people(people)
+
+
+def pseudo_keypoints(
+    keypoints: Float[np.ndarray, "frames 25 3"], minimum_confidence: float
+) -> Float[np.ndarray, "frames 25 3"]:
+    """BODY_25 detections as HMMR_25 labels; what is not visible has confidence 0 and lies at the origin."""
+    labels = convert(keypoints, BODY_25, HMMR_25)
+    return np.where(visible(labels, minimum_confidence)[..., None], labels, 0).astype(np.float32)
+
+
+def _clip_labels(
+    clip: dict, person: Person, truth: pd.DataFrame | None, supervision: Supervision, settings: CurationSettings
+) -> pd.DataFrame:
+    first = clip["first_frame"] - person.first_frame
+    keypoints = person.keypoints[first : first + clip["n_frames"]]
+    if len(keypoints) != clip["n_frames"]:
+        raise FatalError(
+            f"clip {clip['clip_id']}: its {clip['n_frames']} frames are not all in the table of people, "
+            f"{len(keypoints)} are; curate the shard again"
+        )
+    boxes = person_tube(keypoints, settings)
+    frames = np.arange(clip["n_frames"])
+    columns = {
+        "clip_id": clip["clip_id"],
+        "frame": frames,
+        "video_frame": frames + clip["first_frame"],
+        "box_center_px": unstack(boxes[:, :2]),
+        "box_scale": boxes[:, 2].astype(np.float32),
+        "keypoints_2d": unstack(
+            keypoints if truth is not None else pseudo_keypoints(keypoints, settings.minimum_confidence)
+        ),
+        **_annotation(frames + clip["first_frame"], truth, supervision),
+    }
+    return pd.DataFrame(columns, columns=empty(LABELS).columns)
+
+
+def _annotation(video_frames: np.ndarray, truth: pd.DataFrame | None, supervision: Supervision) -> dict:
+    """The 3D columns, zero where they are not known or not to be used, and the bursts."""
+    values = {name: np.zeros((len(video_frames), size), np.float32) for name, size in ANNOTATED_3D.items()}
+    has_3d = np.zeros(len(video_frames), bool)
+    burst = np.full(len(video_frames), "none", dtype=object)
+    if truth is not None:
+        rows = truth.set_index("frame").reindex(video_frames)
+        known = rows["burst"].notna().to_numpy()
+        burst[known] = rows["burst"].to_numpy()[known]
+        if supervision == "full_3d":
+            has_3d = known
+            for name in ANNOTATED_3D:
+                values[name][known] = stack(rows[name][known])
+    return {name: unstack(value) for name, value in values.items()} | {"has_3d": has_3d, "burst": burst}
