@@ -2,7 +2,7 @@
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) --profile workflow/profiles/default
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
 .PHONY: setup tables smoke test faults slow lint format bench clean
 
 setup: .venv/installed

@@ -16,7 +16,7 @@ from moviestrip.errors import ConfigError
 from moviestrip.layout import RunFolder
 from moviestrip.storage import write_json
 from moviestrip.video.fetch import video_id_of
-from moviestrip.world.render import plan_videos
+from moviestrip.world.plan import plan_videos
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"}
 
@@ -44,9 +44,7 @@ def _videos_in(folder: Path, dataset: str) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES)
 
 
-def plan_shards(
-    run: RunFolder, name: str, dataset: DatasetSettings, rendering: WorldSettings, seed: int
-) -> list[str]:
+def plan_shards(run: RunFolder, name: str, dataset: DatasetSettings, rendering: WorldSettings, seed: int) -> list[str]:
     """Write the shard files that are missing, remove the ones that no longer hold, and name all of them."""
     wanted = {video["video_id"]: video for video in wanted_videos(name, dataset, rendering, seed)}
     kept, planned = [], set()

@@ -1,0 +1,394 @@
+"""The command line: one command a stage, and the questions people ask of a run. Parse, call, report; no logic.
+
+A stage is handed its settings as JSON by the workflow, or reads the whole configuration for a person:
+`moviestrip track insta-mini insta-mini-0000` works in a fresh checkout as it does inside a rule.
+Imports are inside the commands, so that each starts as fast as what it needs.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from moviestrip import __version__, stages
+from moviestrip.config import Config, load_config
+from moviestrip.errors import ConfigError, MoviestripError
+from moviestrip.layout import RunFolder
+from moviestrip.settings import StageSettings
+
+app = typer.Typer(
+    help="From videos to the papers' tables. Most people run `snakemake --cores 2`; each stage also runs alone.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+dataset_app = typer.Typer(help="List, check and look at datasets.", no_args_is_help=True)
+tables_app = typer.Typer(help="The 25 tables of the four papers.", no_args_is_help=True)
+protocols_app = typer.Typer(help="Named evaluation choices.", no_args_is_help=True)
+config_app = typer.Typer(help="Check the configuration, or print its documentation.", no_args_is_help=True)
+app.add_typer(dataset_app, name="dataset")
+app.add_typer(tables_app, name="tables")
+app.add_typer(protocols_app, name="protocols")
+app.add_typer(config_app, name="config")
+
+Dataset = Annotated[str, typer.Argument(help="Name of a file in config/datasets.")]
+Shard = Annotated[str, typer.Argument(help="Name of a planned shard, such as studio-0000.")]
+Variant = Annotated[str, typer.Argument(help="Name of a file in config/variants.")]
+Seed = Annotated[int, typer.Argument(help="Training seed.")]
+TableName = Annotated[str, typer.Argument(help="Paper and number, such as hmmr-2.")]
+Datasets = Annotated[list[str], typer.Option("--dataset", help="May be given several times.")]
+ConfigFiles = Annotated[
+    list[Path] | None, typer.Option("--config", help="Configuration files, later over earlier. [default: config.yaml]")
+]
+Run = Annotated[Path | None, typer.Option("--run", help="The run's folder. [default: results/<name>]")]
+SettingsJson = Annotated[
+    str | None, typer.Option("--settings", help="Only the keys this stage may read, as JSON (used by the workflow).")
+]
+
+
+def main() -> None:
+    """Run the command line; a failure on purpose is one line on standard error."""
+    try:
+        app(standalone_mode=False)
+    except MoviestripError as error:
+        print(f"moviestrip: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # click's own: usage
+            raise
+        error.show()
+        sys.exit(error.exit_code)
+
+
+def _config(files: list[Path] | None) -> Config:
+    return load_config(files or [Path("config.yaml")])
+
+
+def _config_folder(files: list[Path] | None) -> Path:
+    """The folder with datasets/ and variants/: config/ beside the first file, or the file's own folder."""
+    beside = (files or [Path("config.yaml")])[0].parent
+    return next((folder for folder in (beside / "config", beside) if (folder / "datasets").is_dir()), beside)
+
+
+def _run(run: Path | None, files: list[Path] | None) -> RunFolder:
+    if run is not None:
+        return RunFolder(run)
+    config = _config(files)
+    return RunFolder(config.results / config.name)
+
+
+def _job(
+    run: Path | None,
+    settings: str | None,
+    files: list[Path] | None,
+    dataset: str | None = None,
+    variant: str | None = None,
+) -> stages.Job:
+    if settings is not None:
+        return stages.Job(_run(run, files), StageSettings.from_json(settings))
+    whole = StageSettings.from_config(_config(files), _config_folder(files), dataset, variant)
+    return stages.Job(_run(run, files), whole)
+
+
+@app.callback(invoke_without_command=True)
+def version(show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if show:
+        print(__version__)
+
+
+@app.command(rich_help_panel="Stages")
+def plan(config: ConfigFiles = None) -> None:
+    """Decide which videos belong to which shard. Planned shards stay as they are; new videos append shards."""
+    from moviestrip.config import load_dataset
+    from moviestrip.datasets.plan import plan_shards, read_shard
+
+    settings, run = _config(config), _run(None, config)
+    table = _table("dataset", "role", "shards", "videos", numbers=2)
+    for name in settings.datasets:
+        dataset = load_dataset(name, _config_folder(config))
+        shards = plan_shards(run, name, dataset, settings.rendering, settings.seed)
+        videos = sum(len(read_shard(run, name, shard)["videos"]) for shard in shards)
+        table.add_row(name, dataset.role, str(len(shards)), str(videos))
+    Console().print(table)
+
+
+@app.command(rich_help_panel="Stages")
+def body(run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Build the free body, or check the official one."""
+    stages.body(_job(run, settings, config))
+
+
+@app.command(rich_help_panel="Stages")
+def motions(run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Collect the motion sources of the miniature world."""
+    stages.motions(_job(run, settings, config))
+
+
+@app.command(rich_help_panel="Stages")
+def render(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Make the videos of a shard of the miniature world, and their truth."""
+    stages.render(_job(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def fetch(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Bring in the videos of a shard and check every frame; bad ones keep their row with the reason."""
+    videos = stages.fetch(_job(run, settings, config, dataset), dataset, shard)
+    bad = videos[videos["status"] != "ok"]
+    for video_id, status, reason in zip(bad["video_id"], bad["status"], bad["reason"], strict=True):
+        print(f"quarantined {video_id}: {status}: {reason}", file=sys.stderr)
+
+
+@app.command(rich_help_panel="Stages")
+def detect(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Detect 2D poses in a shard with OpenPose, or the embedded program that speaks its command line."""
+    stages.detect(_job(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def track(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Link a shard's detections into people."""
+    stages.track(_job(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def curate(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Cut candidate clips out of a shard and write what every filter says of them."""
+    stages.curate(_job(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def label(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Write the labels of every frame of a shard's clips."""
+    stages.label(_job(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def features(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Compute phi for every frame of a shard's clips."""
+    stages.features(_job(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def train(
+    variant: Variant,
+    seed: Seed,
+    dataset: Datasets,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Train one variant with one seed."""
+    stages.train(_job(run, settings, config, variant=variant), variant, seed, dataset)
+
+
+@app.command(rich_help_panel="Stages")
+def predict(
+    variant: Variant,
+    seed: Seed,
+    dataset: Dataset,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Predict the validation and test clips of a dataset."""
+    stages.predict(_job(run, settings, config, variant=variant), variant, seed, dataset)
+
+
+@app.command(rich_help_panel="Stages")
+def smooth(
+    variant: Variant,
+    seed: Seed,
+    dataset: Dataset,
+    chosen_on: Annotated[list[str], typer.Option(help="Datasets whose validation clips choose the filter's width.")],
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Filter another variant's predictions over time: the baseline every learned model must beat."""
+    stages.smooth(_job(run, settings, config, variant=variant), variant, seed, dataset, chosen_on)
+
+
+@app.command(rich_help_panel="Stages")
+def evaluate(
+    variant: Variant,
+    seed: Seed,
+    dataset: Dataset,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Score predictions on the test clips of a dataset."""
+    stages.evaluate(_job(run, settings, config), variant, seed, dataset)
+
+
+@app.command(rich_help_panel="Stages")
+def table(name: TableName, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Write one of the papers' tables as CSV, Markdown, LaTeX and HTML."""
+    stages.table(_job(run, settings, config), name)
+
+
+@app.command(rich_help_panel="Stages")
+def overlays(dataset: Datasets, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Render short clips of every variant: input, 2D skeleton, mesh, side view."""
+    stages.overlays(_job(run, settings, config), dataset)
+
+
+@app.command(rich_help_panel="Stages")
+def report(run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Write the report: one self-contained page."""
+    job = _job(run, settings, config)
+    stages.report(job)
+
+
+@app.command(rich_help_panel="Questions")
+def doctor(config: ConfigFiles = None) -> None:
+    """Say what is installed, which parts will be used, and what an optional package would add."""
+    from moviestrip.doctor import findings
+
+    files = config or ([Path("config.yaml")] if Path("config.yaml").is_file() else None)
+    table = _table("what", "state", "detail")
+    colours = {"ok": "green", "on demand": "cyan", "optional": "yellow", "missing": "red"}
+    for finding in findings(_config(files) if files else None):
+        table.add_row(finding.what, f"[{colours[finding.state]}]{finding.state}[/]", escape(finding.detail))
+    Console().print(table)
+
+
+@app.command(rich_help_panel="Questions")
+def why(path: Annotated[Path, typer.Argument(help="Any output of a run, such as a table.")]) -> None:
+    """Print how a file came to be, back to the videos."""
+    from moviestrip.provenance import chain
+
+    for link in chain(path):
+        others = f" [dim]and {link.more} more like it[/]" if link.more else ""
+        state = "" if link.intact else " [red]changed or gone since[/]"
+        name = escape(str(link.path.relative_to(Path.cwd()) if link.path.is_relative_to(Path.cwd()) else link.path))
+        Console(soft_wrap=True, highlight=False).print(
+            f"{'  ' * link.depth}{name}  [cyan]{link.stage}[/] [dim]{link.sha256[:12]}[/]{others}{state}"
+        )
+
+
+@dataset_app.command("list")
+def dataset_list(config: ConfigFiles = None) -> None:
+    """Datasets that are defined: their role, what they play, whether this configuration uses them."""
+    from moviestrip.config import load_dataset
+
+    folder, used = _config_folder(config), _config(config).datasets
+    table = _table("dataset", "role", "plays", "supervision", "splits", "used")
+    for file in sorted((folder / "datasets").glob("*.yaml")):
+        dataset = load_dataset(file.stem, folder)
+        splits = ", ".join(split for split in ("train", "validation", "test") if split in dataset.splits)
+        used_here = "yes" if file.stem in used else ""
+        table.add_row(file.stem, dataset.role, dataset.plays, dataset.supervision, splits, used_here)
+    Console().print(table)
+
+
+@dataset_app.command("check")
+def dataset_check(name: Dataset, run: Run = None, config: ConfigFiles = None) -> None:
+    """Check a dataset's files in a run, count them, and draw a contact sheet with the labels over the frames."""
+    stages.check(_job(run, None, config, name), name)
+
+
+@dataset_app.command("sheet")
+def dataset_sheet(name: Dataset, run: Run = None, config: ConfigFiles = None) -> None:
+    """Draw a dataset's contact sheet."""
+    stages.contact_sheet(stages.Job(_run(run, config), StageSettings({})), name)
+
+
+@tables_app.command("list")
+def tables_list(config: ConfigFiles = None) -> None:
+    """All 25 tables: which rows this configuration fills, and what is missing."""
+    from moviestrip.papers.states import table_states
+
+    table = _table("table", "title", "state", "ours", "missing")
+    for row in table_states(_config(config)).itertuples():
+        table.add_row(*(escape(str(value)) for value in row[1:]))
+    Console().print(table)
+
+
+@tables_app.command("show")
+def tables_show(name: TableName, run: Run = None, config: ConfigFiles = None) -> None:
+    """Print a finished table."""
+    path = _run(run, config).table(name, "md")
+    if not path.is_file():
+        raise ConfigError(f"{path}: not made yet; run `snakemake --cores 2 {path}`")
+    print(path.read_text())
+
+
+@protocols_app.command("list")
+def protocols_list() -> None:
+    """Names of the protocols."""
+    from moviestrip.evaluation.protocols import PROTOCOLS
+
+    for name, protocol in PROTOCOLS.items():
+        print(f"{name}: {protocol.title}")
+
+
+@protocols_app.command("show")
+def protocols_show(name: Annotated[str, typer.Argument()]) -> None:
+    """Every choice of a protocol, and where it comes from."""
+    from moviestrip.evaluation.protocols import describe, protocol_named
+
+    print(describe(protocol_named(name)))
+
+
+@config_app.command("check")
+def config_check(files: Annotated[list[Path] | None, typer.Argument()] = None) -> None:
+    """Check configuration files, and the datasets and variants they name."""
+    from moviestrip.config import load_dataset, load_variant
+
+    config = _config(files)
+    for name in config.datasets:
+        load_dataset(name, _config_folder(files))
+    for name in config.variants:
+        load_variant(name, _config_folder(files))
+    print(f"ok: {config.name}, {len(config.datasets)} datasets, {len(config.variants)} variants")
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema (workflow/schemas/config.schema.json)."""
+    from moviestrip.config_documentation import json_schema
+
+    print(json_schema(), end="")
+
+
+@config_app.command("document")
+def config_document() -> None:
+    """Print every key with its meaning (config/README.md)."""
+    from moviestrip.config_documentation import markdown
+
+    print(markdown(), end="")
+
+
+def _table(*columns: str, numbers: int = 0) -> Table:
+    """A plain table whose last `numbers` columns are numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        is_number = index >= len(columns) - numbers
+        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+    return table
+
+
+if __name__ == "__main__":
+    main()
