@@ -1,0 +1,167 @@
+"use strict";
+// Sorting of tables, filters of the claims, playing of the strips. The page reads the same without any of it.
+
+const quiet = matchMedia("(prefers-reduced-motion: reduce)");
+
+function columnHeads(table) {
+  // Heads that stand for exactly one column, with that column's position; heads may span rows and columns.
+  const rows = [...table.tHead.rows];
+  const taken = rows.map(() => []);
+  const heads = [];
+  rows.forEach((row, y) => {
+    let x = 0;
+    for (const cell of row.cells) {
+      while (taken[y][x]) x++;
+      for (let j = y; j < Math.min(rows.length, y + cell.rowSpan); j++)
+        for (let i = x; i < x + cell.colSpan; i++) taken[j][i] = true;
+      if (cell.colSpan === 1 && y + cell.rowSpan >= rows.length) heads.push({ cell, column: x });
+      x += cell.colSpan;
+    }
+  });
+  return heads;
+}
+
+function cellAt(row, column) {
+  let x = 0;
+  for (const cell of row.cells) {
+    if (column < x + cell.colSpan) return cell;
+    x += cell.colSpan;
+  }
+  return null;
+}
+
+function valueOf(row, column) {
+  const cell = cellAt(row, column);
+  if (!cell) return "";
+  const ours = cell.querySelector(".ours");
+  const text = (cell.dataset.value ?? (ours ?? cell).textContent).trim();
+  if (/^[–—-]?$/.test(text)) return ""; // nothing to sort by
+  const number = text.replace(/,/g, "").match(/^[-+−]?\d+(\.\d+)?/);
+  return number ? Number(number[0].replace("−", "-")) : text;
+}
+
+function inOrder(a, b) {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+  return a.localeCompare(b, "en", { numeric: true });
+}
+
+function sortBody(body, column, direction) {
+  body.originalRows ??= [...body.rows];
+  let group = [];
+  const sorted = [];
+  const flush = () => {
+    if (direction) {
+      const filled = group.filter((row) => valueOf(row, column) !== "");
+      const blank = group.filter((row) => !filled.includes(row));
+      filled.sort((a, b) => direction * inOrder(valueOf(a, column), valueOf(b, column)));
+      group = [...filled, ...blank];
+    }
+    sorted.push(...group);
+    group = [];
+  };
+  for (const row of body.originalRows) {
+    const isDivider = row.cells.length === 1;
+    if (isDivider) {
+      flush();
+      sorted.push(row);
+    } else group.push(row);
+  }
+  flush();
+  body.append(...sorted);
+}
+
+for (const table of document.querySelectorAll(".table-card table, table.sortable")) {
+  if (!table.tHead) continue;
+  const heads = columnHeads(table);
+  for (const { cell, column } of heads) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "sort";
+    button.title = "Sort";
+    button.append(...cell.childNodes);
+    cell.append(button);
+    button.addEventListener("click", () => {
+      const before = cell.getAttribute("aria-sort");
+      for (const head of heads) head.cell.removeAttribute("aria-sort");
+      const next = before === null ? "ascending" : before === "ascending" ? "descending" : null;
+      if (next) cell.setAttribute("aria-sort", next);
+      const direction = next === null ? 0 : next === "ascending" ? 1 : -1;
+      for (const body of table.tBodies) sortBody(body, column, direction);
+    });
+  }
+}
+
+for (const group of document.querySelectorAll(".filters")) {
+  group.hidden = false;
+  const rows = group.parentElement.querySelectorAll("tbody tr");
+  const buttons = [...group.querySelectorAll("button")];
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+      for (const row of rows) row.hidden = button.dataset.verdict !== "" && row.dataset.verdict !== button.dataset.verdict;
+    });
+  }
+}
+
+function play(video) {
+  video.play().catch((error) => {
+    if (error.name !== "AbortError") throw error; // paused again before it started
+  });
+}
+
+for (const video of document.querySelectorAll(".strip video")) {
+  const toggle = document.createElement("button");
+  toggle.type = "button";
+  toggle.className = "toggle";
+  toggle.setAttribute("aria-label", `Play: ${video.getAttribute("aria-label")}`);
+  toggle.setAttribute("aria-pressed", "false");
+  video.removeAttribute("controls");
+  video.after(toggle);
+  let pinned = false;
+  toggle.addEventListener("click", () => {
+    pinned = video.paused || !pinned;
+    pinned ? play(video) : video.pause();
+  });
+  toggle.addEventListener("focus", () => toggle.matches(":focus-visible") && !quiet.matches && play(video));
+  toggle.addEventListener("blur", () => pinned || video.pause());
+  video.parentElement.addEventListener("mouseenter", () => quiet.matches || play(video));
+  video.parentElement.addEventListener("mouseleave", () => pinned || video.pause());
+  video.addEventListener("play", () => toggle.setAttribute("aria-pressed", "true"));
+  video.addEventListener("pause", () => toggle.setAttribute("aria-pressed", "false"));
+  video.addEventListener("unpin", () => (pinned = false));
+  video.addEventListener("pin", () => (pinned = true));
+}
+
+for (const button of document.querySelectorAll(".together")) {
+  button.hidden = false;
+  button.setAttribute("aria-pressed", "false");
+  const videos = [...button.closest(".clip").querySelectorAll("video")];
+  button.addEventListener("click", () => {
+    const start = button.getAttribute("aria-pressed") === "false";
+    button.setAttribute("aria-pressed", String(start));
+    button.textContent = start ? "pause all" : "play all";
+    for (const video of videos) {
+      video.dispatchEvent(new Event(start ? "pin" : "unpin"));
+      if (start) {
+        video.currentTime = 0;
+        play(video);
+      } else video.pause();
+    }
+  });
+}
+
+const links = new Map([...document.querySelectorAll(".contents a")].map((link) => [link.hash.slice(1), link]));
+const spy = new IntersectionObserver(
+  (entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      for (const link of links.values()) link.removeAttribute("aria-current");
+      links.get(entry.target.id)?.setAttribute("aria-current", "true");
+    }
+  },
+  { rootMargin: "-20% 0px -70% 0px" },
+);
+for (const section of document.querySelectorAll("main > section")) spy.observe(section);
+
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((panel) => (panel.open = true)));

@@ -1,0 +1,212 @@
+"""What the report reads, and how each kind of file becomes a part of the page.
+
+All of it lies under results/<name> and all of it is optional, because a report of half a run is useful too:
+
+- `tables/*.html`: one fragment a table, made by `papers`; `tables/claims.csv`: the ledger of claims
+- `clips/`, `attributes/`: what was curated, for the overview and the funnel
+- `models/<variant>/seed-<seed>/log.parquet`: training logs
+- `figures/datasets/*.png`: contact sheets; `figures/overlays/`: overlay clips and `overlays.json`
+- `.*.provenance.json` beside every output
+"""
+
+import csv
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from moviestrip import tables
+from moviestrip.config import DatasetSettings
+from moviestrip.curate.clips import funnel, selected
+from moviestrip.errors import StorageError
+from moviestrip.figures.curves import training_curves
+from moviestrip.figures.funnel import funnel_figure
+from moviestrip.layout import RunFolder
+from moviestrip.report.media import Embedded, embed_picture, embed_video
+
+VERDICTS = ("holds", "fails", "undecided", "pending")
+ROWS_A_STAGE = 250
+LONG_TEXT = 40
+
+
+@dataclass(frozen=True)
+class TableFragment:
+    name: str
+    title: str
+    html: str
+
+
+@dataclass(frozen=True)
+class OverlayClip:
+    """The same clip as predicted by every variant."""
+
+    clip_id: str
+    dataset: str
+    action: str
+    overlays: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Outputs of one stage; `left_out` of them are not listed."""
+
+    name: str
+    rows: tuple[dict[str, Any], ...]
+    total: int
+    left_out: int = field(default=0)
+
+
+def read_table_fragments(run: RunFolder, order: Sequence[str]) -> list[TableFragment]:
+    """Every table made, those of the configuration first and in its order."""
+    found = {path.stem: path for path in sorted((run.root / "tables").glob("*.html"))}
+    names = [name for name in order if name in found] + [name for name in found if name not in order]
+    return [TableFragment(name, table_title(name), found[name].read_text(encoding="utf-8")) for name in names]
+
+
+def table_title(name: str) -> str:
+    """`hmmr-2` reads `HMMR, Table 2`."""
+    paper, _, number = name.partition("-")
+    return f"{paper.upper()}, Table {number}" if number else name
+
+
+def read_claims(run: RunFolder) -> dict[str, Any] | None:
+    """The ledger of claims as columns, rows and how many of each verdict, or nothing when there is none."""
+    path = run.root / "tables" / "claims.csv"
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        columns, records = list(reader.fieldnames or ()), list(reader)
+    verdict_column = next((name for name in ("verdict", "ours", "state", "status") if name in columns), None)
+    if verdict_column is None:
+        raise StorageError(
+            f"{path}: a ledger of claims needs a column `verdict`, found {columns}; make the tables again"
+        )
+    rows = [_claim_row(record, columns, verdict_column) for record in records]
+    counts = Counter(row["verdict"] for row in rows)
+    order = [name for name in VERDICTS if name in counts] + sorted(set(counts) - set(VERDICTS))
+    return {
+        "columns": [{"title": name.replace("_", " ")} for name in columns],
+        "rows": rows,
+        "verdicts": [{"name": name, "count": counts[name]} for name in order],
+    }
+
+
+def _claim_row(record: Mapping[str, str], columns: Sequence[str], verdict_column: str) -> dict[str, Any]:
+    cells = []
+    for name in columns:
+        text = record[name] or ""
+        kind = "verdict" if text in VERDICTS else "long" if len(text) > LONG_TEXT else ""
+        cells.append({"text": text, "kind": kind})
+    return {"verdict": record[verdict_column], "cells": cells}
+
+
+def read_curves(run: RunFolder, variants: Sequence[str]) -> str:
+    """The training curves of every log, drawn; empty when nothing was trained."""
+    logs = {}
+    for path in sorted((run.root / "models").glob("*/seed-*/log.parquet")):
+        variant, seed = path.parts[-3], int(path.parts[-2].removeprefix("seed-"))
+        logs[variant, seed] = tables.read_table(path, tables.TRAINING_LOG)
+    known = {key: log for key, log in logs.items() if key[0] in variants}
+    return training_curves(known) if known else ""
+
+
+def read_clips(run: RunFolder, datasets: Sequence[str]) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+    """Clips and attributes of each dataset that has been curated."""
+    found = {}
+    for dataset in datasets:
+        clips = sorted((run.root / "clips" / dataset).glob("*.parquet"))
+        attributes = sorted((run.root / "attributes" / dataset).glob("*.parquet"))
+        if clips and attributes:
+            found[dataset] = (
+                tables.read_tables(clips, tables.CLIPS),
+                tables.read_tables(attributes, tables.ATTRIBUTES),
+            )
+    return found
+
+
+def draw_funnel(curated: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> str:
+    funnels = {dataset: funnel(clips, attributes) for dataset, (clips, attributes) in curated.items()}
+    return funnel_figure(funnels) if funnels else ""
+
+
+def dataset_rows(
+    curated: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], settings: Mapping[str, DatasetSettings]
+) -> list[dict[str, Any]]:
+    """One row a dataset for the overview: whose place it takes, what supervises, clips a split, frames in all."""
+    rows = []
+    for dataset, (clips, attributes) in curated.items():
+        used = selected(clips, attributes)
+        known = settings.get(dataset)
+        splits = Counter(used.split)
+        rows.append(
+            {
+                "title": known.title if known else dataset,
+                "plays": (known.plays if known else "") or "–",
+                "supervision": ", ".join(sorted({str(name) for name in used.supervision})).replace("_", " "),
+                **{name: splits.get(name, 0) for name in ("train", "validation", "test")},
+                "clips": len(used),
+                "frames": int(used.n_frames.sum()),
+            }
+        )
+    return rows
+
+
+def read_sheets(run: RunFolder, datasets: Mapping[str, DatasetSettings]) -> list[dict[str, Any]]:
+    sheets = []
+    for path in sorted((run.figures / "datasets").glob("*.png")):
+        picture = embed_picture(path)
+        title = datasets[path.stem].title if path.stem in datasets else path.stem
+        sheets.append({"name": path.stem, "title": title, "picture": picture})
+    return sheets
+
+
+def read_overlays(run: RunFolder, titles: Mapping[str, str], maximum_bytes: int) -> tuple[list[OverlayClip], int]:
+    """Overlay clips in their order, grouped by clip, as many as fit in `maximum_bytes`; and how many did not."""
+    path = run.figures / "overlays" / "overlays.json"
+    if not path.is_file():
+        return [], 0
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for entry in json.loads(path.read_text(encoding="utf-8")):
+        groups[entry["clip_id"]].append(entry)
+    clips: list[OverlayClip] = []
+    used = 0
+    for clip_id, entries in groups.items():
+        videos = [embed_video(path.parent / entry["file"]) for entry in entries]
+        used += sum(video.n_bytes for video in videos)
+        if used > maximum_bytes:
+            break
+        overlays = tuple(_overlay(entry, video, titles) for entry, video in zip(entries, videos, strict=True))
+        clips.append(OverlayClip(clip_id, entries[0]["dataset"], entries[0]["action"].replace("_", " "), overlays))
+    return clips, len(groups) - len(clips)
+
+
+def _overlay(entry: Mapping[str, Any], video: Embedded, titles: Mapping[str, str]) -> dict[str, Any]:
+    title = titles.get(entry["variant"], entry["variant"])
+    what = " ".join(filter(None, (entry["dataset"], entry["action"].replace("_", " "))))
+    return {
+        "title": title,
+        "variant": title,
+        "dataset": entry["dataset"],
+        "action": entry["action"].replace("_", " "),
+        "video": video,
+        "description": f"{what}: input, 2D keypoints, and the body predicted by {title} from two sides",
+    }
+
+
+def read_provenance(run: RunFolder) -> list[Stage]:
+    """Every recorded output but the report's own, by stage."""
+    by_stage: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for path in sorted(run.root.rglob(".*.provenance.json")):
+        if run.report.parent in path.parents:
+            continue
+        record = json.loads(path.read_text(encoding="utf-8"))
+        output = (path.parent / record["output"]).relative_to(run.root).as_posix()
+        by_stage[record["stage"]].append({"path": output, "sha256": record["sha256"], "inputs": len(record["inputs"])})
+    return [
+        Stage(name, tuple(rows[:ROWS_A_STAGE]), len(rows), max(0, len(rows) - ROWS_A_STAGE))
+        for name, rows in sorted(by_stage.items())
+    ]

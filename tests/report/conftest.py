@@ -1,0 +1,120 @@
+"""A small run folder with one file of every kind that the report reads."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moviestrip import tables
+from moviestrip.config import Config, validate_config
+from moviestrip.figures.contact_sheet import write_picture
+from moviestrip.figures.video import write_video
+from moviestrip.layout import RunFolder
+from moviestrip.provenance import write_provenance
+
+VARIANTS = ("single-view", "contextual", "single-view-gaussian")
+FRAGMENT = """
+<table class="moviestrip"><caption>Miniature world, free body, protocol hmmr, 1 seed. 12 clips, 768 frames.</caption>
+<thead>
+<tr><th rowspan="2">Method</th><th colspan="2">street (plays 3DPW)</th></tr>
+<tr><th>PA-MPJPE, mm</th><th>Accel. error, mm/frame²</th></tr>
+</thead>
+<tbody>
+<tr><th>Single-view</th><td><span class="printed">76.7</span> | <span class="ours">112.4</span>
+<span class="interval">[108.0, 117.2]</span></td><td><span class="printed">37.4</span> | <span class="ours">91.5</span>
+</td></tr>
+<tr><th>Contextual</th><td><span class="printed">80.1</span> | <span class="ours">9.7</span>
+<span class="interval">[103.9, 113.8]</span></td><td><span class="printed">16.4</span> | <span class="ours">–</span></td></tr>
+</tbody></table>
+"""
+CLAIMS = """claim_id,paper,statement,printed,verdict,effect
+hmmr-01,hmmr,The temporal encoder lowers the acceleration error on 3DPW by 56%.,holds,holds,-44 %
+hmmr-04,hmmr,The same gains read on Procrustes-aligned error <of 3DPW>.,fails,fails,+2.1 mm
+phd-01,phd,"Forecasts from the movie strip beat those from poses.",holds,undecided,
+"""
+
+
+@pytest.fixture
+def config() -> Config:
+    values = {
+        "name": "tiny",
+        "world": "miniature",
+        "datasets": ["studio", "street"],
+        "variants": list(VARIANTS),
+        "tables": ["hmmr-2", "hmmr-1"],
+    }
+    return validate_config(values, "test")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    run = RunFolder(tmp_path / "results" / "tiny")
+    _write_tables(run)
+    _write_logs(run)
+    _write_clips(run)
+    _write_pictures(run)
+    table = run.table("hmmr-2")
+    write_provenance(table, "tables", {"log": run.training_log("contextual", 0)}, {"name": "tiny"})
+    return run
+
+
+def _write_tables(run: RunFolder) -> None:
+    folder = run.root / "tables"
+    folder.mkdir(parents=True)
+    (folder / "hmmr-1.html").write_text("<table><tbody><tr><td>frames</td><td>1</td></tr></tbody></table>")
+    (folder / "hmmr-2.html").write_text(FRAGMENT, encoding="utf-8")
+    (folder / "hmmr-2.csv").write_text("paper,table\nhmmr,2\n")
+    (folder / "claims.csv").write_text(CLAIMS)
+
+
+def _write_logs(run: RunFolder) -> None:
+    for position, variant in enumerate(VARIANTS[:2]):
+        steps = np.arange(0, 400, 10)
+        total = pd.DataFrame({"step": steps, "loss": "total", "value": 30 * np.exp(-steps / 150) + 5 + position})
+        held = pd.DataFrame({"step": steps[::10], "loss": "validation_pa_mpjpe_mm", "value": 120 - steps[::10] / 20})
+        tables.write_table(run.training_log(variant, 0), pd.concat([total, held]), tables.TRAINING_LOG)
+
+
+def clip_rows(dataset: str, count: int) -> pd.DataFrame:
+    rows = [
+        {
+            "clip_id": f"{dataset}-{index:03d}", "dataset": dataset, "video_id": f"{dataset}-video-{index}", "track": 0,
+            "split": ("train", "train", "validation", "test")[index % 4], "subject": "S1",
+            "action": ("walking", "sitting_down")[index // 4 % 2], "motion_id": "", "supervision": "full_3d",
+            "first_frame": 0, "n_frames": 64, "fps": 25.0,
+        }
+        for index in range(count)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _write_clips(run: RunFolder) -> None:
+    for dataset, count in (("studio", 12), ("street", 8)):
+        clips = clip_rows(dataset, count)
+        attributes = pd.DataFrame(
+            {"clip_id": clips.clip_id, "filter": "length", "value": 64.0, "threshold": 40.0, "passed": True}
+        )
+        attributes.loc[0, "passed"] = False
+        tables.write_table(run.clips(dataset, "000"), clips, tables.CLIPS)
+        tables.write_table(run.attributes(dataset, "000"), attributes, tables.ATTRIBUTES)
+
+
+def _write_pictures(run: RunFolder) -> None:
+    ramp = np.linspace(0, 255, 256, dtype=np.uint8)
+    picture = np.stack([np.tile(ramp, (64, 1)), np.full((64, 256), 120, np.uint8), np.tile(ramp[::-1], (64, 1))], -1)
+    for dataset in ("studio", "street"):
+        write_picture(run.figures / "datasets" / f"{dataset}.png", picture)
+    entries = []
+    for clip in ("street-003", "studio-003"):
+        for variant in VARIANTS:
+            file = f"{clip}-{variant}.mp4"
+            write_video(run.figures / "overlays" / file, (np.roll(picture, shift, 1) for shift in range(0, 24, 3)))
+            entries.append(
+                {
+                    "clip_id": clip, "dataset": clip.split("-")[0], "action": "sitting_down", "variant": variant,
+                    "file": file, "fps": 25.0, "n_frames": 8,
+                }
+            )  # fmt: skip
+    (run.figures / "overlays" / "overlays.json").write_text(json.dumps(entries))

@@ -1,0 +1,200 @@
+"""The page is whole: it parses, loads nothing, every id resolves, and what is inside it decodes."""
+
+import base64
+import io
+import re
+import shutil
+from html.parser import HTMLParser
+
+import av
+import pytest
+from PIL import Image
+
+from moviestrip.config import Config, DatasetSettings, validate_config
+from moviestrip.errors import StorageError
+from moviestrip.layout import RunFolder
+from moviestrip.report import build_report, sources
+
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+ADDRESSES = {"src", "href", "poster", "action", "data", "srcset", "xlink:href"}
+
+
+class Page(HTMLParser):
+    """Collects elements, and fails when tags do not close in order."""
+
+    def __init__(self, text: str):
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture
+def page(run: RunFolder, config: Config) -> Page:
+    build_report(run.root, config)
+    return Page(run.report.read_text(encoding="utf-8"))
+
+
+def test_nothing_is_loaded_from_elsewhere(page: Page, run: RunFolder):
+    for _, attributes in page.elements:
+        for name in ADDRESSES & set(attributes):
+            assert re.match(r"(data:|#)", attributes[name] or ""), (name, attributes[name])
+    styles = re.findall(r"url\(([^)]*)\)", run.report.read_text(encoding="utf-8"))
+    assert all(address.startswith("#") for address in styles)
+    policy = next(item["content"] for item in page.all("meta") if item.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+
+
+def test_ids_are_unique_and_every_reference_resolves(page: Page):
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in page.elements:
+        for name in ("href", "xlink:href"):
+            if (attributes.get(name) or "").startswith("#"):
+                assert attributes[name][1:] in ids
+        for name in ("aria-labelledby", "aria-describedby", "for"):
+            for identifier in (attributes.get(name) or "").split():
+                assert identifier in ids
+        for identifier in re.findall(r"url\(#([^)]*)\)", " ".join(str(value) for value in attributes.values())):
+            assert identifier in ids
+
+
+def test_videos_and_pictures_decode(page: Page):
+    videos = page.all("video")
+    assert len(videos) == 2 * 3 + 1  # and the one at the top
+    for video in videos:
+        content = base64.b64decode(video["src"].partition("base64,")[2], validate=True)
+        with av.open(io.BytesIO(content)) as file:
+            frames = list(file.decode(video=0))
+        assert (frames[0].width, frames[0].height) == (int(video["width"]), int(video["height"]))
+        assert "muted" in video and "loop" in video and "controls" in video
+        assert video["aria-label"]
+        poster = Image.open(io.BytesIO(base64.b64decode(video["poster"].partition("base64,")[2])))
+        assert poster.size == (frames[0].width, frames[0].height)
+    for picture in page.all("img"):
+        assert picture["alt"]
+        assert Image.open(io.BytesIO(base64.b64decode(picture["src"].partition("base64,")[2]))).width == 256
+
+
+def test_the_page_says_what_it_is(page: Page):
+    for words in (
+        "Our numbers are not the papers’ numbers",
+        "free body (not SMPL)",
+        "BlazePose full (embedded)",
+        "HMMR, Table 2",
+        "76.7",
+        "[108.0, 117.2]",
+        "The same gains read on Procrustes-aligned error <of 3DPW>.",
+        "sitting down",
+    ):
+        assert words in page.text
+    assert page.all("html")[0]["lang"] == "en"
+    headings = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+    assert headings.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in zip(headings, headings[1:], strict=False))
+
+
+def test_configured_tables_come_first_and_in_order(page: Page):
+    articles = [item["id"] for item in page.all("article") if (item.get("id") or "").startswith("table-")]
+    assert articles == ["table-hmmr-2", "table-hmmr-1"]
+
+
+def test_the_same_files_give_the_same_bytes(run: RunFolder, config: Config, tmp_path):
+    build_report(run.root, config)
+    first = run.report.read_bytes()
+    build_report(run.root, config)
+    assert run.report.read_bytes() == first
+    copy = RunFolder(tmp_path / "elsewhere" / "tiny")
+    shutil.copytree(run.root, copy.root)
+    build_report(copy.root, config)
+    assert copy.report.read_bytes() == first
+
+
+def test_clips_that_failed_a_filter_are_not_counted(run: RunFolder, config: Config):
+    rows = sources.dataset_rows(sources.read_clips(run, config.datasets), {})
+    assert [row["title"] for row in rows] == ["studio", "street"]
+    assert rows[0]["train"] + rows[0]["validation"] + rows[0]["test"] == 11
+    assert rows[0]["frames"] == 11 * 64
+
+
+def test_overlays_stop_at_the_limit_with_whole_clips(run: RunFolder):
+    everything, none_left = sources.read_overlays(run, {}, 10**9)
+    assert none_left == 0
+    one_clip = sum(overlay["video"].n_bytes for overlay in everything[0].overlays)
+    clips, left = sources.read_overlays(run, {}, one_clip)
+    assert [clip.clip_id for clip in clips] == ["street-003"]
+    assert left == 1
+    assert len(clips[0].overlays) == 3
+
+
+def test_a_page_above_the_limit_is_refused(run: RunFolder, config: Config):
+    (run.root / "tables" / "hmmr-1.html").write_text("x" * 25_000_001)
+    with pytest.raises(StorageError, match=r"index\.html: the page would have .* bytes.*report\.overlay_clips"):
+        build_report(run.root, config)
+    assert not run.report.exists()
+
+
+def test_an_empty_run_still_has_a_page(tmp_path, config: Config):
+    build_report(tmp_path / "empty", config)
+    page = Page((tmp_path / "empty" / "report" / "index.html").read_text(encoding="utf-8"))
+    assert "No table has been made yet." in page.text
+    assert page.all("video") == []
+
+
+def test_the_papers_world_has_no_banner(run: RunFolder, config: Config):
+    values = {**config.model_dump(mode="json"), "world": "papers", "body": {"kind": "smpl", "path": "a.pkl"}}
+    build_report(run.root, validate_config(values, "test"))
+    page = Page(run.report.read_text(encoding="utf-8"))
+    assert "not the papers’ numbers" not in page.text
+    assert "own datasets" in page.text
+
+
+def test_names_from_settings_are_escaped(run: RunFolder, config: Config):
+    source = {"kind": "folder", "path": "videos"}
+    settings = DatasetSettings.model_validate(
+        {
+            "role": "mocap3d", "title": "<b>Studio</b> & more", "plays": "Human3.6M", "licence": "free",
+            "supervision": "full_3d", "tube": "truth", "source": source,
+        }
+    )  # fmt: skip
+    build_report(run.root, config, {"studio": settings})
+    text = run.report.read_text(encoding="utf-8")
+    assert "<b>Studio</b>" not in text
+    assert "<b>Studio</b> & more" in Page(text).text
+
+
+def test_a_damaged_overlay_names_its_file(run: RunFolder, config: Config):
+    (run.figures / "overlays" / "street-003-contextual.mp4").write_bytes(b"<html>not a video</html>")
+    with pytest.raises(StorageError, match=r"street-003-contextual\.mp4: not a readable video"):
+        build_report(run.root, config)
+
+
+def test_a_ledger_without_verdicts_is_refused(run: RunFolder):
+    (run.root / "tables" / "claims.csv").write_text("claim_id,statement\nhmmr-01,x\n")
+    with pytest.raises(StorageError, match=r"claims\.csv: .*`verdict`"):
+        sources.read_claims(run)
