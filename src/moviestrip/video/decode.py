@@ -8,7 +8,6 @@ decodes, which keeps the frames the same bits everywhere.
 """
 
 import contextlib
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -167,8 +166,3 @@ def _upright(frame: av.VideoFrame) -> Image:
     image = frame.to_ndarray(format="rgb24")
     quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise, as NumPy turns
     return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
-
-
-def take(images: Iterator[Image], n_frames: int) -> list[Image]:
-    """The first `n_frames` images."""
-    return list(itertools.islice(images, n_frames))
