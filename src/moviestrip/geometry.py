@@ -1,0 +1,198 @@
+"""Rotations, alignment, cameras and crops: the conventions every floor above shares, as pure functions.
+
+The papers agree on what to compute and disagree on how to write it down, so each convention has one
+function here and is tested against stored outputs of the released implementations. The world frame has
+y up and the floor at y = 0; the camera frame is OpenCV's (x right, y down, z forward); both in metres.
+Leading axes are batch axes. A NumPy array in gives a NumPy array out, and a tensor gives a tensor.
+"""
+
+from types import ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+import roma
+import torch
+from jaxtyping import Float
+
+Array = TypeVar("Array", np.ndarray, torch.Tensor)
+Tensor = torch.Tensor
+
+CROP_PX = 224
+PERSON_PX = 150  # the diagonal of a person's box within the crop
+VIBE_FOCAL_PX = 5000.0
+SCALE_BOUNDS = (0.7, 10.0)  # HMMR's, for the optimal camera
+
+
+def backend(values: np.ndarray | Tensor) -> ModuleType:
+    """The module (numpy or torch) whose functions apply to `values`."""
+    return torch if isinstance(values, torch.Tensor) else np
+
+
+def rotation_6d_to_matrix(sixd: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:
+    """Gram-Schmidt of two columns stored row by row: (a1x, a2x, a1y, a2y, a1z, a2z), as SPIN lays them out."""
+    return roma.special_gramschmidt(sixd.reshape(*sixd.shape[:-1], 3, 2))
+
+
+def matrix_to_rotation_6d(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 6"]:
+    """The first two columns, in the layout that `rotation_6d_to_matrix` reads."""
+    return matrix[..., :2].reshape(*matrix.shape[:-2], 6)
+
+
+def axis_angle_to_matrix(axis_angle: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    return roma.rotvec_to_rotmat(axis_angle)
+
+
+def matrix_to_axis_angle(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
+    """Axis times angle, in 0..pi; at pi the sign of the axis is arbitrary. Its gradient is finite at the identity."""
+    return roma.rotmat_to_rotvec(matrix)
+
+
+def pose_to_matrices(pose: Float[Tensor, "*batch 72"]) -> Float[Tensor, "*batch 24 3 3"]:
+    return axis_angle_to_matrix(pose.reshape(*pose.shape[:-1], -1, 3))
+
+
+def matrices_to_pose(matrices: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 72"]:
+    return matrix_to_axis_angle(matrices).flatten(-2)
+
+
+def procrustes_align(predicted: Array, target: Array) -> Array:
+    """Move, turn and scale each predicted set of points (..., J, 3) onto its target (..., J, 3), least squares.
+
+    Reflections are not allowed. Points that all coincide have no best rotation or scale: they go to the
+    target's centroid, which is the least-squares answer. A set with a non-finite coordinate comes back as NaN.
+    """
+    if predicted.shape != target.shape or predicted.shape[-1] != 3:
+        raise ValueError(f"both sets must be (..., joints, 3), got {tuple(predicted.shape)} and {tuple(target.shape)}")
+    xp = backend(predicted)
+    finite = xp.isfinite(predicted + target).all(-1).all(-1)[..., None, None]
+    predicted_mean, target_mean = predicted.mean(-2)[..., None, :], target.mean(-2)[..., None, :]
+    source = xp.where(finite, predicted - predicted_mean, xp.zeros_like(predicted))
+    goal = xp.where(finite, target - target_mean, xp.zeros_like(target))
+    left, singular, right = xp.linalg.svd(_transpose(source) @ goal)
+    signs = xp.ones_like(singular)
+    signs[..., 2] = xp.where(xp.linalg.det(left @ right) < 0, -signs[..., 2], signs[..., 2])
+    variance = (source**2).sum(-1).sum(-1)
+    spread = variance > 0
+    scale = xp.where(spread, (singular * signs).sum(-1), 0 * variance) / xp.where(spread, variance, variance + 1)
+    aligned = scale[..., None, None] * (source @ ((left * signs[..., None, :]) @ right)) + target_mean
+    return xp.where(finite, aligned, xp.full_like(aligned, float("nan")))
+
+
+def _transpose(matrix: Any) -> Any:
+    return matrix.swapaxes(-1, -2)
+
+
+def look_at(
+    eye: Float[np.ndarray, "*batch 3"], target: Float[np.ndarray, "*batch 3"]
+) -> tuple[Float[np.ndarray, "*batch 3 3"], Float[np.ndarray, "*batch 3"]]:
+    """Rotation and translation of a level camera: camera = rotation @ world + translation.
+
+    The world's y axis points up in the picture. Looking straight up or down has no level: it is an error.
+    """
+    forward = np.asarray(target, float) - eye
+    forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
+    right = np.cross(forward, np.array([0.0, 1.0, 0.0]))
+    length = np.linalg.norm(right, axis=-1, keepdims=True)
+    if not (length > 1e-6).all():
+        raise ValueError("eye and target must differ, and not only in height: a vertical view has no level")
+    right = right / length
+    rotation = np.stack([right, np.cross(forward, right), forward], axis=-2)
+    return rotation, -(rotation @ np.asarray(eye, float)[..., None])[..., 0]
+
+
+def transform_points(points: Array, rotation: Array, translation: Array) -> Array:
+    """(..., J, 3) points under (..., 3, 3) rotation, then (..., 3) translation."""
+    return points @ _transpose(rotation) + translation[..., None, :]
+
+
+def project_perspective(points_camera_m: Array, intrinsics_px: Array) -> Array:
+    """Pixels (..., 2) of camera-frame points (..., 3) under (..., 4) fx, fy, cx, cy.
+
+    `intrinsics_px` broadcasts against the points without their last axis: give (..., 1, 4) for (..., J, 3).
+    A point behind the camera projects mirrored: check its depth first.
+    """
+    focal, center = intrinsics_px[..., :2], intrinsics_px[..., 2:]
+    return focal * points_camera_m[..., :2] / points_camera_m[..., 2:] + center
+
+
+def project_weak_perspective(points_m: Array, camera: Array) -> Array:
+    """HMMR's camera (..., 3) s, tx, ty on points (..., J, 2 or 3): s * (xy + t), in the crop's [-1, 1]."""
+    return camera[..., None, :1] * (points_m[..., :2] + camera[..., None, 1:])
+
+
+def project_crop_perspective(points_m: Array, camera: Array) -> Array:
+    """VIBE's reading of the same camera: a real perspective with a focal length of 5000 px, in the crop's [-1, 1].
+
+    The depth is the one at which a focal length of 5000 px gives the weak-perspective scale.
+    """
+    xp = backend(points_m)
+    depth = 2 * VIBE_FOCAL_PX / (CROP_PX * camera[..., :1] + 1e-9)
+    translation = xp.concatenate([camera[..., 1:], depth], axis=-1)
+    moved = points_m + translation[..., None, :]
+    return VIBE_FOCAL_PX * moved[..., :2] / moved[..., 2:] / (CROP_PX / 2)
+
+
+def camera_in_image(camera: Array, box_cxcywh_px: Array, image_size_px: tuple[int, int]) -> Array:
+    """A crop's camera (..., 3) as the camera (..., 4) sx, sy, tx, ty of the whole image of (width, height).
+
+    The projection of the result is in the image's [-1, 1]. The box (..., 4) is square: its width is read.
+    """
+    xp = backend(camera)
+    half_x, half_y = image_size_px[0] / 2, image_size_px[1] / 2
+    center_x, center_y, side = box_cxcywh_px[..., 0], box_cxcywh_px[..., 1], box_cxcywh_px[..., 2]
+    scale_x, scale_y = camera[..., 0] * side / (2 * half_x), camera[..., 0] * side / (2 * half_y)
+    shift_x = camera[..., 1] + (center_x - half_x) / (half_x * scale_x)
+    shift_y = camera[..., 2] + (center_y - half_y) / (half_y * scale_y)
+    return xp.stack([scale_x, scale_y, shift_x, shift_y], axis=-1)
+
+
+def optimal_camera(
+    points_xy: Array, keypoints_xy: Array, visible: Array, scale_bounds: tuple[float, float] | None = None
+) -> Array:
+    """The camera (..., 3) s, tx, ty whose s * (points + t) is nearest to the visible keypoints, in closed form.
+
+    Args:
+        points_xy: (..., J, 2) predicted points, before any camera.
+        keypoints_xy: (..., J, 2) where they should project to.
+        visible: (..., J) weights; 0 leaves a joint out.
+        scale_bounds: the scale is clipped to these before the translation is found (HMMR: `SCALE_BOUNDS`).
+    Returns NaN where nothing is visible, or where the visible points coincide and no bounds are given.
+    """
+    xp = backend(points_xy)
+    weights = visible[..., None]
+    total = weights.sum(-2)
+    safe_total = xp.where(total > 0, total, xp.full_like(total, float("nan")))
+    points_mean = (weights * points_xy).sum(-2) / safe_total
+    keypoints_mean = (weights * keypoints_xy).sum(-2) / safe_total
+    points_offset, keypoints_offset = points_xy - points_mean[..., None, :], keypoints_xy - keypoints_mean[..., None, :]
+    variance = (weights * points_offset**2).sum(-1).sum(-1)
+    covariance = (weights * points_offset * keypoints_offset).sum(-1).sum(-1)
+    scale = covariance / xp.where(variance > 0, variance, xp.full_like(variance, float("nan")))
+    if scale_bounds is not None:
+        scale = xp.clip(scale, *scale_bounds)
+    return xp.concatenate([scale[..., None], keypoints_mean / scale[..., None] - points_mean], axis=-1)
+
+
+def box_scale_of(box_diagonal_px: Array) -> Array:
+    """Source pixels times this are crop pixels: a person's box diagonal becomes 150 px."""
+    return PERSON_PX / box_diagonal_px
+
+
+def crop_from_source(points_px: Array, box_center_px: Array, box_scale: Array) -> Array:
+    """Source pixels (..., J, 2) in the 224 crop around (..., 2) centre at (...) scale."""
+    return (points_px - box_center_px[..., None, :]) * box_scale[..., None, None] + CROP_PX / 2
+
+
+def source_from_crop(crop_px: Array, box_center_px: Array, box_scale: Array) -> Array:
+    """The inverse of `crop_from_source`."""
+    return (crop_px - CROP_PX / 2) / box_scale[..., None, None] + box_center_px[..., None, :]
+
+
+def normalise_crop(crop_px: Array) -> Array:
+    """Crop pixels to [-1, 1]."""
+    return crop_px / (CROP_PX / 2) - 1
+
+
+def pixels_of_normalised(normalised: Array) -> Array:
+    """The inverse of `normalise_crop`."""
+    return (normalised + 1) * (CROP_PX / 2)
