@@ -1,0 +1,109 @@
+"""Posed points of a body, such as joints and keypoints, at a thousandth of the cost of its mesh.
+
+A joint of the H36M-style regressor is a weighted sum of vertices, and linear blend skinning is linear in
+the vertices: a point therefore is a sum over the 24 bones of that bone's rotation times a constant that
+depends on shape (and pose blend shapes) linearly. Training needs nothing but points, so it never makes
+the mesh, and the result is the same to rounding.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from smplx.vertex_ids import vertex_ids
+from torch import Tensor, nn
+
+from moviestrip.body.load import Body
+from moviestrip.skeleton import COMMON_14, H36M_17, HMMR_25, SMPL_PARENTS, indices_of
+
+_VERTEX_OF = {
+    "nose": "nose", "left_eye": "leye", "right_eye": "reye", "left_ear": "lear", "right_ear": "rear",
+    "left_big_toe": "LBigToe", "left_small_toe": "LSmallToe", "left_heel": "LHeel",
+    "right_big_toe": "RBigToe", "right_small_toe": "RSmallToe", "right_heel": "RHeel",
+}  # fmt: skip
+
+
+def joints_14_regressor(body: Body) -> Float[np.ndarray, "14 vertices"]:
+    """Rows of the H36M-style regressor for the 14 common joints."""
+    return body.joint_regressor_h36m[indices_of(COMMON_14, H36M_17)]
+
+
+def keypoint_regressor(body: Body) -> Float[np.ndarray, "25 vertices"]:
+    """Rows for HMMR's 25 keypoints: the 14 common joints, and single vertices for the face and the feet."""
+    common = dict(zip(COMMON_14, joints_14_regressor(body), strict=True))
+    rows = np.zeros((len(HMMR_25), body.n_vertices), np.float32)
+    for row, name in zip(rows, HMMR_25, strict=True):
+        if name in common:
+            row[:] = common[name]
+        else:
+            row[vertex_ids["smplh"][_VERTEX_OF[name]]] = 1
+    return rows
+
+
+class PosedPoints(nn.Module):
+    """Points that are fixed weighted sums of a body's vertices, posed exactly as its mesh would be.
+
+    Args:
+        body: the body they lie on.
+        regressor: (K, V) weights; rows need not sum to one.
+    """
+
+    _mass: Tensor
+    _joints: Tensor
+    _joint_shape: Tensor
+    _offset: Tensor
+    _offset_shape: Tensor
+    _offset_pose: Tensor | None
+    _bones: Tensor
+    _point_of_pair: Tensor
+
+    def __init__(self, body: Body, regressor: Float[np.ndarray, "points vertices"]):
+        super().__init__()
+        if regressor.ndim != 2 or regressor.shape[1] != body.n_vertices:
+            raise ValueError(f"regressor must be (points, {body.n_vertices}), got {regressor.shape}")
+        layer = body.layer
+        joint_rows = layer.J_regressor.double()
+        # (points, 24, vertices): how much of each vertex, as moved by each bone, goes into a point
+        share = torch.as_tensor(regressor).double()[:, None] * layer.lbs_weights.double().T[None]
+        point_of_pair, bones = share.any(-1).nonzero(as_tuple=True)
+        share = share[point_of_pair, bones]  # (pairs, vertices): most bones move most points not at all
+        mass = share.sum(-1)
+        template, shape = layer.v_template.double(), layer.shapedirs.double()
+        joints, joint_shape = joint_rows @ template, torch.einsum("jv,vck->jck", joint_rows, shape)
+        offset = share @ template - mass[:, None] * joints[bones]
+        offset_shape = torch.einsum("pv,vck->pck", share, shape) - mass[:, None, None] * joint_shape[bones]
+        blend = layer.posedirs.reshape(207, -1, 3).double()
+        offset_pose = torch.einsum("pv,kvc->pck", share, blend) if bool(blend.any()) else None
+        self.n_points = len(regressor)
+        self.register_buffer("_point_of_pair", point_of_pair, persistent=False)
+        self.register_buffer("_bones", bones, persistent=False)
+        parts = {"_mass": mass, "_joints": joints, "_joint_shape": joint_shape, "_offset": offset}
+        for name, value in {**parts, "_offset_shape": offset_shape, "_offset_pose": offset_pose}.items():
+            self.register_buffer(name, None if value is None else value.float(), persistent=False)
+
+    def forward(
+        self, rotations: Float[Tensor, "frames 24 3 3"], betas: Float[Tensor, "frames 10"]
+    ) -> Float[Tensor, "frames points 3"]:
+        """Points in metres, where `Body.forward` without a translation puts them."""
+        turned, placed = self._bones_posed(rotations, betas)
+        offset = self._offset + torch.einsum("pck,nk->npc", self._offset_shape, betas)
+        if self._offset_pose is not None:
+            feature = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype)).flatten(1)
+            offset = offset + torch.einsum("pck,nk->npc", self._offset_pose, feature)
+        pairs = (turned[:, self._bones] @ offset[..., None])[..., 0] + self._mass[:, None] * placed[:, self._bones]
+        return pairs.new_zeros(len(pairs), self.n_points, 3).index_add(1, self._point_of_pair, pairs)
+
+    def joints(
+        self, rotations: Float[Tensor, "frames 24 3 3"], betas: Float[Tensor, "frames 10"]
+    ) -> Float[Tensor, "frames 24 3"]:
+        """SMPL's own 24 joints, where `Body.forward` without a translation puts them."""
+        return self._bones_posed(rotations, betas)[1]
+
+    def _bones_posed(self, rotations: Tensor, betas: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotation (N, 24, 3, 3) and place (N, 24, 3) of every bone, from the root outwards."""
+        rest = self._joints + torch.einsum("jck,nk->njc", self._joint_shape, betas)
+        turned, placed = [rotations[:, 0]], [rest[:, 0]]
+        for joint, parent in enumerate(SMPL_PARENTS[1:], start=1):
+            along = (rest[:, joint] - rest[:, parent])[..., None]
+            placed.append(placed[parent] + (turned[parent] @ along)[..., 0])
+            turned.append(turned[parent] @ rotations[:, joint])
+        return torch.stack(turned, 1), torch.stack(placed, 1)
