@@ -61,6 +61,7 @@ class Score:
     """Key postures in time. A key starts from the one before and names only what changes."""
 
     duration_s: float = 0.0
+    last_key_s: float = 0.0  # when the stretch that leads to the last key began
     keys: dict[str, list[tuple[float, np.ndarray]]] = field(
         default_factory=lambda: {name: [(0.0, np.array(value, float))] for name, value in CONTROLS.items()}
     )
@@ -77,6 +78,7 @@ class Score:
     def key(self, after_s: float, **changes: Value) -> "Score":
         """The posture reached `after_s` seconds after the last one; whatever is not named holds still."""
         named = _named_controls(changes)
+        self.last_key_s = self.duration_s
         self.duration_s += after_s
         for control, keys in self.keys.items():
             keys.append((self.duration_s, named.get(control, keys[-1][1])))
@@ -85,10 +87,12 @@ class Score:
     def passing(self, fraction: float, **changes: Value) -> "Score":
         """On the way between the last two keys, let only the named controls pass through a value."""
         for control, value in _named_controls(changes).items():
-            keys = self.keys[control]
-            start_s, end_s = keys[-2][0], keys[-1][0]
-            keys.insert(-1, (start_s + fraction * (end_s - start_s), value))
+            at_s = self.last_key_s + fraction * (self.duration_s - self.last_key_s)
+            self.keys[control].insert(-1, (at_s, value))
         return self
+
+    def hold(self, after_s: float) -> "Score":
+        return self.key(after_s)
 
     def step(self, side: str, x: float, z: float, after_s: float, lift: float = 0.1, **changes: Value) -> "Score":
         """Move one foot through the air to (x, z) while the rest goes to the changed posture."""
@@ -149,8 +153,10 @@ def add_life(tracks: Tracks, rng: np.random.Generator, fps: float, strength: flo
     return result
 
 
-def _about_y(angle: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames 3 3"]:
-    return Rotation.from_euler("y", angle).as_matrix()
+def _about(axis: str, angle: Float[np.ndarray, " frames"]) -> Float[np.ndarray, "frames 3 3"]:
+    vectors = np.zeros((len(angle), 3))
+    vectors[:, "xyz".index(axis)] = angle
+    return Rotation.from_rotvec(vectors).as_matrix()
 
 
 def _bent(angles: Float[np.ndarray, "frames 3"], share: float = 1.0) -> Float[np.ndarray, "frames 3 3"]:
@@ -215,8 +221,8 @@ def _feet_targets(tracks: Tracks, rest: RestSkeleton) -> tuple[np.ndarray, np.nd
     places, turns = [], []
     for side in SIDES:
         heading, pitch = tracks[f"{side}_toes"].T
-        rotation = _about_y(SIGN[side] * heading) @ Rotation.from_euler("x", pitch).as_matrix()
-        flat = _about_y(SIGN[side] * heading)
+        flat = _about("y", SIGN[side] * heading)
+        rotation = flat @ _about("x", pitch)
         ankle = rest.joints[JOINT[f"{side}_ankle"]] - [0, rest.sole_y_m, 0]
         ball = rest.joints[JOINT[f"{side}_foot"]] - [0, rest.sole_y_m, 0]
         heel = np.array([ankle[0], RADIUS_M["left_ankle"] - 0.05, ankle[2] - 0.05])
@@ -259,7 +265,7 @@ def _place_leg(
     rotations[:, JOINT[f"{side}_hip"]], rotations[:, JOINT[f"{side}_knee"]] = upper, lower
     rotations[:, JOINT[f"{side}_ankle"]] = foot
     heel_raise = np.clip(tracks[f"{side}_toes"][:, 1], 0, 1.0) * np.clip(1 - tracks[f"{side}_foot"][:, 1] / 0.08, 0, 1)
-    rotations[:, JOINT[f"{side}_foot"]] = foot @ Rotation.from_euler("x", -heel_raise).as_matrix()
+    rotations[:, JOINT[f"{side}_foot"]] = foot @ _about("x", -heel_raise)
 
 
 def _raise_collars(rotations: np.ndarray, tracks: Tracks) -> None:
