@@ -16,5 +16,9 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        expand(f"{ROOT}/tables/{{table}}.{{suffix}}", table=CONFIG.tables, suffix=TABLE_SUFFIXES),
+        expand(
+            f"{ROOT}/tables/{{table}}.{{suffix}}",
+            table=CONFIG.tables,
+            suffix=TABLE_SUFFIXES,
+        ),
         f"{ROOT}/report/index.html",

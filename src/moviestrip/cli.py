@@ -206,12 +206,12 @@ def train(
 def predict(
     variant: Variant,
     seed: Seed,
-    dataset: Dataset,
+    dataset: Datasets,
     run: Run = None,
     settings: SettingsJson = None,
     config: ConfigFiles = None,
 ) -> None:
-    """Predict the validation and test clips of a dataset."""
+    """Predict the validation and test clips of some datasets."""
     stages.predict(_job(run, settings, config, variant=variant), variant, seed, dataset)
 
 
@@ -219,26 +219,25 @@ def predict(
 def smooth(
     variant: Variant,
     seed: Seed,
-    dataset: Dataset,
-    chosen_on: Annotated[list[str], typer.Option(help="Datasets whose validation clips choose the filter's width.")],
+    dataset: Datasets,
     run: Run = None,
     settings: SettingsJson = None,
     config: ConfigFiles = None,
 ) -> None:
     """Filter another variant's predictions over time: the baseline every learned model must beat."""
-    stages.smooth(_job(run, settings, config, variant=variant), variant, seed, dataset, chosen_on)
+    stages.smooth(_job(run, settings, config, variant=variant), variant, seed, dataset)
 
 
 @app.command(rich_help_panel="Stages")
 def evaluate(
     variant: Variant,
     seed: Seed,
-    dataset: Dataset,
+    dataset: Datasets,
     run: Run = None,
     settings: SettingsJson = None,
     config: ConfigFiles = None,
 ) -> None:
-    """Score predictions on the test clips of a dataset."""
+    """Score predictions on the test clips of some datasets."""
     stages.evaluate(_job(run, settings, config), variant, seed, dataset)
 
 

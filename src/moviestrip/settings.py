@@ -32,6 +32,10 @@ class StageSettings:
         cls, config: Config, folder: Path, dataset: str | None = None, variant: str | None = None
     ) -> "StageSettings":
         values = config.model_dump(mode="json")
+        datasets = {name: load_dataset(name, folder) for name in config.datasets}
+        variants = {name: load_variant(name, folder) for name in config.variants}
+        values["dataset_settings"] = {name: found.model_dump(mode="json") for name, found in datasets.items()}
+        values["variant_settings"] = {name: found.model_dump(mode="json") for name, found in variants.items()}
         if dataset is not None:
             values["dataset"] = load_dataset(dataset, folder).model_dump(mode="json")
         if variant is not None:
@@ -46,6 +50,19 @@ class StageSettings:
 
     def section(self, kind: type[SectionType]) -> SectionType:
         return kind.model_validate(self.value(_key_of(kind)))
+
+    def config(self) -> Config:
+        """A configuration of the keys that were handed over; the others have their defaults."""
+        self.read.update(self._values)
+        return Config.model_validate({key: self._values[key] for key in Config.model_fields if key in self._values})
+
+    def datasets(self) -> dict[str, DatasetSettings]:
+        """All datasets of the configuration, by name."""
+        return {name: DatasetSettings.model_validate(found) for name, found in self.value("dataset_settings").items()}
+
+    def variants(self) -> dict[str, VariantSettings]:
+        """All variants of the configuration, by name."""
+        return {name: VariantSettings.model_validate(found) for name, found in self.value("variant_settings").items()}
 
     def subset(self, keys: tuple[str, ...]) -> str:
         """JSON of some keys only, as the workflow passes it on."""

@@ -4,6 +4,7 @@ Nothing here computes; the floors below do. Paths come from the run's layout and
 workflow handed over, so that a stage cannot read what its rule does not declare.
 """
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,21 +18,28 @@ from moviestrip.config import (
     CurationSettings,
     DatasetSettings,
     DetectorSettings,
+    EvaluationSettings,
     FeatureSettings,
     RenderedSource,
+    ReportSettings,
+    ScaleSettings,
     TrackingSettings,
+    VariantSettings,
 )
 from moviestrip.datasets.plan import read_shard
+from moviestrip.errors import ConfigError
 from moviestrip.layout import RunFolder
 from moviestrip.parts import cache_folder
 from moviestrip.provenance import write_provenance
 from moviestrip.settings import StageSettings
-from moviestrip.storage import atomic_directory, write_features, write_json
+from moviestrip.storage import atomic_directory, write_features, write_json, write_text
 from moviestrip.tables import TableSchema, read_table, write_table
 
 if TYPE_CHECKING:
     from moviestrip.body.load import Body
+    from moviestrip.body.points import PosedPoints
     from moviestrip.datasets.base import Dataset
+    from moviestrip.training.data import ClipDataset, ShardFiles
 
 
 @dataclass(frozen=True)
@@ -202,3 +210,204 @@ def features(job: Job, dataset: str, shard: str) -> None:
     job.record(job.run.features(dataset, shard), "features", inputs)
     job.save(job.run.feature_index(dataset, shard), index, tables.FEATURE_INDEX, inputs)
     job.save(job.run.crops(dataset, shard), crops, tables.CROPS, inputs)
+
+
+def _shard_files(job: Job, datasets: Sequence[str]) -> "list[ShardFiles]":
+    from moviestrip.training.data import ShardFiles
+
+    shards = [(dataset, shard) for dataset in datasets for shard in job.run.shards(dataset)]
+    return [
+        ShardFiles(
+            job.run.features(*shard), job.run.feature_index(*shard), job.run.crops(*shard), job.run.labels(*shard)
+        )
+        for shard in shards
+    ]
+
+
+def _feature_inputs(job: Job, datasets: Sequence[str]) -> dict[str, Path]:
+    """Inputs by kind and shard, as provenance lists them."""
+    shards = [(dataset, shard) for dataset in datasets for shard in job.run.shards(dataset)]
+    features = {f"features:{shard}": job.run.features(dataset, shard) for dataset, shard in shards}
+    return features | {f"labels:{shard}": job.run.labels(dataset, shard) for dataset, shard in shards}
+
+
+def _keypoints_of(body: "Body") -> "PosedPoints":
+    from moviestrip.body.points import PosedPoints, keypoint_regressor
+
+    return PosedPoints(body, keypoint_regressor(body))
+
+
+def train(job: Job, variant: str, seed: int, datasets: Sequence[str]) -> None:
+    """Train one variant on the training clips of some datasets; validation clips choose the best step."""
+    from moviestrip.training.data import TrainingData, read_clips
+    from moviestrip.training.loop import train_variant
+
+    settings = job.settings.section(VariantSettings)
+    files = _shard_files(job, datasets)
+    training = selected_clips(job, datasets, ["train"])
+    validation = selected_clips(job, datasets, ["validation"])
+    validation = validation[validation["supervision"] == "full_3d"]
+    data = TrainingData(
+        read_clips(files, list(training["clip_id"]), copies=True),
+        read_clips(files, list(validation["clip_id"]), copies=False) if len(validation) else None,
+    )
+    start = job.run.checkpoint(settings.start_from, seed) if settings.start_from else None
+    folder = job.run.model(variant, seed)
+    scale, run_seed = job.settings.section(ScaleSettings), job.settings.value("seed")
+    train_variant(settings, variant, scale, data, _keypoints_of(job.body()), run_seed + seed, folder, start)
+    inputs = {"body": job.run.body} | _feature_inputs(job, datasets) | ({"start": start} if start else {})
+    job.record(job.run.checkpoint(variant, seed), "train", inputs)
+    job.record(job.run.training_log(variant, seed), "train", inputs)
+
+
+def _clips_to_predict(job: Job, dataset: str) -> "ClipDataset":
+    """Validation and test clips: the former choose the smoothing baseline's filter."""
+    from moviestrip.training.data import read_clips
+
+    clips = selected_clips(job, [dataset], ["validation", "test"])
+    return read_clips(_shard_files(job, [dataset]), list(clips["clip_id"]), copies=False)
+
+
+def predict(job: Job, variant: str, seed: int, datasets: Sequence[str]) -> None:
+    """Run a trained variant over the validation and test clips of some datasets."""
+    from moviestrip.training.predict import predict_clips
+
+    checkpoint, points = job.run.checkpoint(variant, seed), _keypoints_of(job.body())
+    for dataset in datasets:
+        predictions = predict_clips(checkpoint, _clips_to_predict(job, dataset), points)
+        inputs = {"checkpoint": checkpoint, "body": job.run.body} | _feature_inputs(job, [dataset])
+        job.save(job.run.predictions(variant, seed, dataset), predictions, tables.PREDICTIONS, inputs)
+
+
+def smooth(job: Job, variant: str, seed: int, datasets: Sequence[str]) -> None:
+    """Filter the predictions of `start_from` over time, with the width that is best on validation clips."""
+    from moviestrip.training.predict import smooth_predictions
+
+    base = job.settings.section(VariantSettings).start_from
+    if base is None:
+        raise ConfigError(f"config/variants/{variant}.yaml: start_from: smoothing needs a variant to smooth")
+    points = _keypoints_of(job.body())
+    clips = {dataset: _clips_to_predict(job, dataset) for dataset in datasets}
+    paths = {dataset: job.run.predictions(base, seed, dataset) for dataset in datasets}
+    predictions = {dataset: read_table(path, tables.PREDICTIONS) for dataset, path in paths.items()}
+
+    def smoothed(dataset: str, sigma_frames: float) -> pd.DataFrame:
+        return smooth_predictions(predictions[dataset], sigma_frames, clips[dataset], points)
+
+    sigma = job.settings.section(EvaluationSettings).gaussian_sigma_frames
+    if sigma is None:
+        sigma = _best_sigma(job, datasets, smoothed)
+    inputs = {f"predictions:{dataset}": path for dataset, path in paths.items()} | {"body": job.run.body}
+    for dataset in datasets:
+        table = smoothed(dataset, sigma)
+        job.save(job.run.predictions(variant, seed, dataset), table, tables.PREDICTIONS, inputs)
+
+
+SIGMAS_FRAMES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+
+
+def _best_sigma(job: Job, datasets: Sequence[str], smoothed: Callable[[str, float], pd.DataFrame]) -> float:
+    """The Gaussian whose PA-MPJPE is lowest on the validation clips known in 3D, as models are chosen too."""
+    from moviestrip.evaluation.baselines import choose_sigma
+    from moviestrip.evaluation.protocols import protocol_named
+    from moviestrip.evaluation.score import score_predictions
+
+    protocol = protocol_named(job.settings.section(EvaluationSettings).protocol)
+    validation = {dataset: selected_clips(job, [dataset], ["validation"]) for dataset in datasets}
+    known = {dataset: clips for dataset, clips in validation.items() if (clips["supervision"] == "full_3d").any()}
+    labels = {dataset: _labels(job, dataset) for dataset in known}
+
+    def error_mm(sigma_frames: float) -> float:
+        scores = pd.concat(
+            score_predictions(smoothed(name, sigma_frames), labels[name], clips, protocol, "validation", 0)
+            for name, clips in known.items()
+        )
+        return scores.loc[(scores["metric"] == "pa_mpjpe") & (scores["condition"] == "all"), "value"].mean()
+
+    sigma, errors = choose_sigma(SIGMAS_FRAMES, error_mm)
+    tried = ", ".join(f"{width}: {error:.1f} mm" for width, error in errors.items())
+    print(f"sigma {sigma} frames, by PA-MPJPE on validation clips ({tried})", file=sys.stderr)
+    return sigma
+
+
+def _labels(job: Job, dataset: str) -> pd.DataFrame:
+    return tables.read_tables([job.run.labels(dataset, shard) for shard in job.run.shards(dataset)], tables.LABELS)
+
+
+def evaluate(job: Job, variant: str, seed: int, datasets: Sequence[str]) -> None:
+    """Score predictions on the test clips of some datasets."""
+    from moviestrip.evaluation.protocols import protocol_named
+    from moviestrip.evaluation.score import score_predictions
+
+    protocol = protocol_named(job.settings.section(EvaluationSettings).protocol)
+    for dataset in datasets:
+        path = job.run.predictions(variant, seed, dataset)
+        clips = selected_clips(job, [dataset], ["test"])
+        predictions = read_table(path, tables.PREDICTIONS)
+        scores = score_predictions(predictions, _labels(job, dataset), clips, protocol, variant, seed)
+        inputs = {"predictions": path} | {
+            f"labels:{shard}": job.run.labels(dataset, shard) for shard in job.run.shards(dataset)
+        }
+        job.save(job.run.scores(variant, seed, dataset), scores, tables.SCORES, inputs)
+
+
+def table(job: Job, name: str) -> None:
+    """Write one of the papers' tables beside this run's numbers."""
+    from moviestrip.papers.render import render_table
+    from moviestrip.papers.table import build_table, counts_data, dataset_statistics
+    from moviestrip.papers.worlds import Setting
+
+    setting = Setting.of(job.settings.config())
+    paper, number = name.rsplit("-", 1)
+    scores = statistics = None
+    if counts_data(paper, number):
+        datasets = job.settings.datasets()
+        statistics = dataset_statistics(selected_clips(job, list(datasets)), datasets)
+        shards = [(dataset, shard) for dataset in datasets for shard in job.run.shards(dataset)]
+        inputs = {f"clips:{shard}": job.run.clips(dataset, shard) for dataset, shard in shards}
+    else:
+        inputs = _score_files(job, setting.variants, setting.seeds)
+        scores = tables.read_tables(inputs.values(), tables.SCORES)
+    cells = build_table(paper, number, scores, statistics, setting)
+    for suffix, text in render_table(cells, setting).items():
+        write_text(job.run.table(name, suffix), text)
+        job.record(job.run.table(name, suffix), "table", inputs)
+
+
+def _score_files(job: Job, variants: Sequence[str], seeds: Sequence[int]) -> dict[str, Path]:
+    scored = [name for name, dataset in job.settings.datasets().items() if dataset.is_scored]
+    keys = [(variant, seed, dataset) for variant in variants for seed in seeds for dataset in scored]
+    return {
+        f"scores:{variant}/{seed}/{dataset}": job.run.scores(variant, seed, dataset) for variant, seed, dataset in keys
+    }
+
+
+def overlays(job: Job, datasets: Sequence[str]) -> None:
+    """Render the same few test clips for every variant."""
+    from moviestrip.figures.overlay_clips import render_overlays
+
+    variants, seed = job.settings.value("variants"), job.settings.value("training_seeds")[0]
+    count = job.settings.section(ReportSettings).overlay_clips
+    render_overlays(job.run, datasets, variants, seed, job.body(), count)
+    inputs = {
+        f"predictions:{variant}/{dataset}": job.run.predictions(variant, seed, dataset)
+        for variant in variants
+        for dataset in datasets
+    }
+    job.record(job.run.figures / "overlays", "overlays", inputs)
+
+
+def contact_sheet(job: Job, dataset: str) -> Path:
+    """Draw labelled frames of a dataset's clips."""
+    from moviestrip.figures.contact_sheet import run_sheet, write_picture
+
+    path = job.run.figures / "datasets" / f"{dataset}.png"
+    write_picture(path, run_sheet(job.run, dataset))
+    return path
+
+
+def report(job: Job) -> None:
+    """Write the report: one self-contained page."""
+    from moviestrip.report.build import build_report
+
+    build_report(job.run.root, job.settings.config(), job.settings.datasets(), job.settings.variants())

@@ -26,10 +26,15 @@ def or_stop(function, *arguments):
 CONFIG = or_stop(validate_config, config, "configuration")
 ROOT = str(CONFIG.results / CONFIG.name)
 RUN = RunFolder(Path(ROOT))
-DATASETS = {name: or_stop(load_dataset, name, CONFIG_FOLDER) for name in CONFIG.datasets}
-VARIANTS = {name: or_stop(load_variant, name, CONFIG_FOLDER) for name in CONFIG.variants}
+DATASETS = {
+    name: or_stop(load_dataset, name, CONFIG_FOLDER) for name in CONFIG.datasets
+}
+VARIANTS = {
+    name: or_stop(load_variant, name, CONFIG_FOLDER) for name in CONFIG.variants
+}
 SHARDS = {
-    name: or_stop(plan_shards, RUN, name, dataset, CONFIG.rendering, CONFIG.seed) for name, dataset in DATASETS.items()
+    name: or_stop(plan_shards, RUN, name, dataset, CONFIG.rendering, CONFIG.seed)
+    for name, dataset in DATASETS.items()
 }
 TEST_DATASETS = [name for name, dataset in DATASETS.items() if dataset.is_scored]
 SMOOTHED = [name for name, variant in VARIANTS.items() if variant.smoothing != "none"]
@@ -37,10 +42,14 @@ TRAINED = [name for name in VARIANTS if name not in SMOOTHED]
 
 for name, variant in VARIANTS.items():
     if variant.start_from and variant.start_from not in VARIANTS:
-        raise WorkflowError(f"variants: '{name}' starts from '{variant.start_from}', which is not listed in `variants`")
+        raise WorkflowError(
+            f"variants: '{name}' starts from '{variant.start_from}', which is not listed in `variants`"
+        )
     for dataset in variant.datasets:
         if dataset not in DATASETS:
-            raise WorkflowError(f"variants: '{name}' trains on '{dataset}', which is not listed in `datasets`")
+            raise WorkflowError(
+                f"variants: '{name}' trains on '{dataset}', which is not listed in `datasets`"
+            )
 
 # The environment this Snakemake runs in serves its jobs too; one thread a job, so that cores are not fought over.
 shell.prefix(
@@ -60,7 +69,9 @@ def settings(*keys):
     """Parameter function: JSON of just these keys, so that changing any other reruns nothing."""
 
     def of(wildcards):
-        names = {kind: getattr(wildcards, kind, None) for kind in ("dataset", "variant")}
+        names = {
+            kind: getattr(wildcards, kind, None) for kind in ("dataset", "variant")
+        }
         return StageSettings.from_config(CONFIG, CONFIG_FOLDER, **names).subset(keys)
 
     return of
@@ -68,17 +79,34 @@ def settings(*keys):
 
 def shard_files(kind, datasets):
     """Files of one kind for all shards of some datasets."""
-    return [str(getattr(RUN, kind)(dataset, shard)) for dataset in datasets for shard in SHARDS[dataset]]
+    return [
+        str(getattr(RUN, kind)(dataset, shard))
+        for dataset in datasets
+        for shard in SHARDS[dataset]
+    ]
 
 
 def trained_on(variant):
     """Datasets a variant learns from, and those its validation clips come from."""
-    named = VARIANTS[variant].datasets or tuple(name for name, dataset in DATASETS.items() if dataset.is_trained_on)
+    named = VARIANTS[variant].datasets or tuple(
+        name for name, dataset in DATASETS.items() if dataset.is_trained_on
+    )
     return list(named)
+
+
+def for_each_scored(kind):
+    """Files of one kind that a variant and seed have, one for each scored dataset."""
+    return expand(
+        f"{ROOT}/{kind}/{{{{variant}}}}/seed-{{{{seed}}}}/{{dataset}}.parquet",
+        dataset=TEST_DATASETS,
+    )
 
 
 def is_rendered(dataset):
     return DATASETS[dataset].source.kind == "rendered"
+
+
+SCORED = " ".join(f"--dataset {name}" for name in TEST_DATASETS)
 
 
 def truth_or_tracks(wildcards):

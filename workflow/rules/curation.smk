@@ -8,12 +8,12 @@ rule curate:
     output:
         clips=f"{ROOT}/clips/{{dataset}}/{{shard}}.parquet",
         attributes=f"{ROOT}/attributes/{{dataset}}/{{shard}}.parquet",
-    params:
-        settings=settings("dataset", "curation"),
     log:
         f"{ROOT}/logs/curate/{{dataset}}/{{shard}}.log",
     conda:
         "../../envs/video.yaml"
+    params:
+        settings=settings("dataset", "curation"),
     shell:
         "moviestrip curate {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
 
@@ -25,11 +25,11 @@ rule label:
         people=truth_or_tracks,
     output:
         f"{ROOT}/labels/{{dataset}}/{{shard}}.parquet",
-    params:
-        settings=settings("dataset", "curation"),
     log:
         f"{ROOT}/logs/label/{{dataset}}/{{shard}}.log",
     conda:
         "../../envs/video.yaml"
+    params:
+        settings=settings("dataset", "curation"),
     shell:
         "moviestrip label {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"

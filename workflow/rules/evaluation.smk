@@ -3,19 +3,20 @@
 
 rule evaluate:
     input:
-        predictions=f"{ROOT}/predictions/{{variant}}/seed-{{seed}}/{{dataset}}.parquet",
-        clips=lambda wildcards: shard_files("clips", [wildcards.dataset]),
-        labels=lambda wildcards: shard_files("labels", [wildcards.dataset]),
+        predictions=for_each_scored("predictions"),
+        clips=shard_files("clips", TEST_DATASETS),
+        attributes=shard_files("attributes", TEST_DATASETS),
+        labels=shard_files("labels", TEST_DATASETS),
     output:
-        f"{ROOT}/scores/{{variant}}/seed-{{seed}}/{{dataset}}.parquet",
-    params:
-        settings=settings("evaluation"),
+        for_each_scored("scores"),
     log:
-        f"{ROOT}/logs/evaluate/{{variant}}/seed-{{seed}}/{{dataset}}.log",
+        f"{ROOT}/logs/evaluate/{{variant}}/seed-{{seed}}.log",
     conda:
         "../../envs/evaluation.yaml"
+    params:
+        settings=settings("evaluation"),
     shell:
-        "moviestrip evaluate {wildcards.variant} {wildcards.seed} {wildcards.dataset} --run {ROOT}"
+        "moviestrip evaluate {wildcards.variant} {wildcards.seed} {SCORED} --run {ROOT}"
         " --settings {params.settings:q} 2> {log}"
 
 
@@ -36,13 +37,24 @@ rule table:
         table_inputs,
     output:
         expand(f"{ROOT}/tables/{{{{table}}}}.{{suffix}}", suffix=TABLE_SUFFIXES),
-    params:
-        settings=settings(
-            "world", "seed", "datasets", "variants", "training_seeds", "body", "detector", "features", "evaluation"
-        ),
     log:
         f"{ROOT}/logs/table/{{table}}.log",
     conda:
         "../../envs/evaluation.yaml"
+    params:
+        settings=settings(
+            "name",
+            "world",
+            "seed",
+            "datasets",
+            "variants",
+            "training_seeds",
+            "tables",
+            "body",
+            "detector",
+            "features",
+            "evaluation",
+            "dataset_settings",
+        ),
     shell:
         "moviestrip table {wildcards.table} --run {ROOT} --settings {params.settings:q} 2> {log}"

@@ -11,11 +11,11 @@ rule features:
         phi=f"{ROOT}/features/{{dataset}}/{{shard}}.h5",
         index=f"{ROOT}/features/{{dataset}}/{{shard}}.index.parquet",
         crops=f"{ROOT}/features/{{dataset}}/{{shard}}.crops.parquet",
-    params:
-        settings=settings("features", "seed"),
     log:
         f"{ROOT}/logs/features/{{dataset}}/{{shard}}.log",
     conda:
         "../../envs/features.yaml"
+    params:
+        settings=settings("features", "seed"),
     shell:
         "moviestrip features {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"

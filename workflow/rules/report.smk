@@ -29,22 +29,23 @@ rule overlays:
         videos=shard_files("videos", TEST_DATASETS),
     output:
         directory(f"{ROOT}/figures/overlays"),
-    params:
-        settings=settings("body", "report", "variants", "training_seeds"),
-        datasets=" ".join(f"--dataset {name}" for name in TEST_DATASETS),
     log:
         f"{ROOT}/logs/overlays.log",
     conda:
         "../../envs/report.yaml"
+    params:
+        settings=settings("body", "report", "variants", "training_seeds"),
     shell:
-        "moviestrip overlays {params.datasets} --run {ROOT} --settings {params.settings:q} 2> {log}"
+        "moviestrip overlays {SCORED} --run {ROOT} --settings {params.settings:q} 2> {log}"
 
 
 rule report:
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.html", table=CONFIG.tables),
         logs=expand(
-            f"{ROOT}/models/{{variant}}/seed-{{seed}}/log.parquet", variant=TRAINED, seed=CONFIG.training_seeds
+            f"{ROOT}/models/{{variant}}/seed-{{seed}}/log.parquet",
+            variant=TRAINED,
+            seed=CONFIG.training_seeds,
         ),
         attributes=shard_files("attributes", DATASETS),
         sheets=expand(f"{ROOT}/figures/datasets/{{dataset}}.png", dataset=DATASETS),
@@ -56,11 +57,13 @@ rule report:
             category="Report",
             labels={"world": CONFIG.world},
         ),
-    params:
-        settings=settings(*type(CONFIG).model_fields),
     log:
         f"{ROOT}/logs/report.log",
     conda:
         "../../envs/report.yaml"
+    params:
+        settings=settings(
+            *type(CONFIG).model_fields, "dataset_settings", "variant_settings"
+        ),
     shell:
         "moviestrip report --run {ROOT} --settings {params.settings:q} 2> {log}"

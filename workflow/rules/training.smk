@@ -3,7 +3,9 @@
 
 def start_checkpoint(wildcards):
     start = VARIANTS[wildcards.variant].start_from
-    return [f"{ROOT}/models/{start}/seed-{wildcards.seed}/checkpoint.pt"] if start else []
+    return (
+        [f"{ROOT}/models/{start}/seed-{wildcards.seed}/checkpoint.pt"] if start else []
+    )
 
 
 def learning_files(kind):
@@ -23,15 +25,17 @@ rule train:
     output:
         checkpoint=f"{ROOT}/models/{{variant}}/seed-{{seed}}/checkpoint.pt",
         log=f"{ROOT}/models/{{variant}}/seed-{{seed}}/log.parquet",
-    params:
-        settings=settings("variant", "scale", "body", "seed"),
-        datasets=lambda wildcards: " ".join(f"--dataset {name}" for name in trained_on(wildcards.variant)),
-    wildcard_constraints:
-        variant="|".join(TRAINED) or "-",
     log:
         f"{ROOT}/logs/train/{{variant}}/seed-{{seed}}.log",
+    wildcard_constraints:
+        variant="|".join(TRAINED) or "-",
     conda:
         "../../envs/training.yaml"
+    params:
+        settings=settings("variant", "scale", "body", "seed"),
+        datasets=lambda wildcards: " ".join(
+            f"--dataset {name}" for name in trained_on(wildcards.variant)
+        ),
     shell:
         "moviestrip train {wildcards.variant} {wildcards.seed} {params.datasets} --run {ROOT}"
         " --settings {params.settings:q} 2> {log}"
@@ -41,31 +45,34 @@ rule predict:
     input:
         body=f"{ROOT}/body.json",
         checkpoint=f"{ROOT}/models/{{variant}}/seed-{{seed}}/checkpoint.pt",
-        clips=lambda wildcards: shard_files("clips", [wildcards.dataset]),
-        attributes=lambda wildcards: shard_files("attributes", [wildcards.dataset]),
-        labels=lambda wildcards: shard_files("labels", [wildcards.dataset]),
-        phi=lambda wildcards: shard_files("features", [wildcards.dataset]),
-        index=lambda wildcards: shard_files("feature_index", [wildcards.dataset]),
-        crops=lambda wildcards: shard_files("crops", [wildcards.dataset]),
+        clips=shard_files("clips", TEST_DATASETS),
+        attributes=shard_files("attributes", TEST_DATASETS),
+        labels=shard_files("labels", TEST_DATASETS),
+        phi=shard_files("features", TEST_DATASETS),
+        index=shard_files("feature_index", TEST_DATASETS),
+        crops=shard_files("crops", TEST_DATASETS),
     output:
-        f"{ROOT}/predictions/{{variant}}/seed-{{seed}}/{{dataset}}.parquet",
-    params:
-        settings=settings("variant", "scale", "body"),
+        for_each_scored("predictions"),
+    log:
+        f"{ROOT}/logs/predict/{{variant}}/seed-{{seed}}.log",
     wildcard_constraints:
         variant="|".join(TRAINED) or "-",
-    log:
-        f"{ROOT}/logs/predict/{{variant}}/seed-{{seed}}/{{dataset}}.log",
     conda:
         "../../envs/training.yaml"
+    params:
+        settings=settings("body"),
     shell:
-        "moviestrip predict {wildcards.variant} {wildcards.seed} {wildcards.dataset} --run {ROOT}"
+        "moviestrip predict {wildcards.variant} {wildcards.seed} {SCORED} --run {ROOT}"
         " --settings {params.settings:q} 2> {log}"
 
 
 def unsmoothed(wildcards):
-    """The predictions to filter, and all others of that model: the filter's width is chosen on validation clips."""
+    """The predictions to filter."""
     base = VARIANTS[wildcards.variant].start_from
-    return [f"{ROOT}/predictions/{base}/seed-{wildcards.seed}/{dataset}.parquet" for dataset in TEST_DATASETS]
+    return [
+        f"{ROOT}/predictions/{base}/seed-{wildcards.seed}/{dataset}.parquet"
+        for dataset in TEST_DATASETS
+    ]
 
 
 rule smooth:
@@ -73,18 +80,21 @@ rule smooth:
         body=f"{ROOT}/body.json",
         predictions=unsmoothed,
         clips=shard_files("clips", TEST_DATASETS),
+        attributes=shard_files("attributes", TEST_DATASETS),
         labels=shard_files("labels", TEST_DATASETS),
+        phi=shard_files("features", TEST_DATASETS),
+        index=shard_files("feature_index", TEST_DATASETS),
+        crops=shard_files("crops", TEST_DATASETS),
     output:
-        f"{ROOT}/predictions/{{variant}}/seed-{{seed}}/{{dataset}}.parquet",
-    params:
-        settings=settings("variant", "body", "evaluation"),
-        datasets=" ".join(f"--chosen-on {name}" for name in TEST_DATASETS),
+        for_each_scored("predictions"),
+    log:
+        f"{ROOT}/logs/smooth/{{variant}}/seed-{{seed}}.log",
     wildcard_constraints:
         variant="|".join(SMOOTHED) or "-",
-    log:
-        f"{ROOT}/logs/smooth/{{variant}}/seed-{{seed}}/{{dataset}}.log",
     conda:
         "../../envs/training.yaml"
+    params:
+        settings=settings("variant", "body", "evaluation"),
     shell:
-        "moviestrip smooth {wildcards.variant} {wildcards.seed} {wildcards.dataset} {params.datasets} --run {ROOT}"
+        "moviestrip smooth {wildcards.variant} {wildcards.seed} {SCORED} --run {ROOT}"
         " --settings {params.settings:q} 2> {log}"

@@ -4,12 +4,12 @@
 rule body:
     output:
         f"{ROOT}/body.json",
-    params:
-        settings=settings("body", "seed"),
     log:
         f"{ROOT}/logs/body.log",
     conda:
         "../../envs/world.yaml"
+    params:
+        settings=settings("body", "seed"),
     shell:
         "moviestrip body --run {ROOT} --settings {params.settings:q} 2> {log}"
 
@@ -19,12 +19,12 @@ rule motions:
         f"{ROOT}/body.json",
     output:
         f"{ROOT}/world/motions.parquet",
-    params:
-        settings=settings("body", "seed"),
     log:
         f"{ROOT}/logs/motions.log",
     conda:
         "../../envs/world.yaml"
+    params:
+        settings=settings("body", "seed"),
     shell:
         "moviestrip motions --run {ROOT} --settings {params.settings:q} 2> {log}"
 
@@ -36,11 +36,11 @@ rule render:
         motions=f"{ROOT}/world/motions.parquet",
     output:
         directory(f"{ROOT}/world/{{dataset}}/{{shard}}"),
-    params:
-        settings=settings("body"),
     log:
         f"{ROOT}/logs/render/{{dataset}}/{{shard}}.log",
     conda:
         "../../envs/world.yaml"
+    params:
+        settings=settings("body"),
     shell:
         "moviestrip render {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
