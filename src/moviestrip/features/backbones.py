@@ -43,7 +43,7 @@ class BlazePoseBackbone:
     """The input of the layer that gives BlazePose's 3D joints."""
 
     input_px = 256
-    crop_share = 1.0
+    crop_share = 0.9  # measured: 3D joints are read out best with the person this large
 
     def __init__(self, variant: str):
         weights = part_file(f"blazepose-{variant}").read_bytes()

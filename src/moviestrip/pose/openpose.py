@@ -28,7 +28,7 @@ from jaxtyping import Float, UInt8
 from moviestrip.config import DetectorSettings
 from moviestrip.errors import ConfigError, FatalError, RetryableError
 from moviestrip.skeleton import BODY_25
-from moviestrip.tables import DETECTIONS, empty, unstack
+from moviestrip.tables import DETECTIONS, empty
 
 FramesOf = Callable[[str], Iterator[UInt8[np.ndarray, "height width 3"]]]
 
@@ -234,7 +234,7 @@ def detections_table(people: dict[str, np.ndarray]) -> pd.DataFrame:
     rows = []
     for name, found in people.items():
         video_id, _, frame = name.rpartition("_")
-        rows += [(video_id, int(frame), person, keypoints) for person, keypoints in enumerate(unstack(found))]
+        rows += [(video_id, int(frame), person, keypoints.reshape(-1)) for person, keypoints in enumerate(found)]
     if not rows:
         return empty(DETECTIONS)
     return pd.DataFrame(rows, columns=[column.name for column in DETECTIONS.columns])

@@ -7,6 +7,7 @@ each frame; frames are independent, so any subset in any order gives the same fi
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ REFUSED_UNLESS = {"face": "false", "hand": "false", "3d": "false", "tracking": "
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(values_joined(sys.argv[1:] if arguments is None else arguments))
     try:
         run(options)
     except MoviestripError as error:
@@ -88,6 +89,18 @@ def _person(keypoints: np.ndarray) -> dict[str, list[float]]:
     }
     values = [round(float(value), 4) for value in keypoints.reshape(-1)]
     return {"person_id": [-1.0], **empty, "pose_keypoints_2d": values}
+
+
+def values_joined(arguments: Sequence[str]) -> list[str]:
+    """`--flag -1x368` as `--flag=-1x368`: OpenPose's values may start with a minus, which argparse takes for a flag."""
+    joined: list[str] = []
+    for argument in arguments:
+        follows_flag = joined and joined[-1].startswith("--") and "=" not in joined[-1]
+        if follows_flag and re.match(r"-\d", argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
 
 
 def _people(number_people_max: int) -> int:
