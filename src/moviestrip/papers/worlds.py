@@ -1,0 +1,104 @@
+"""Who plays whom: which dataset of a world stands for a paper's, and which of our variants makes a paper's row."""
+
+from dataclasses import dataclass
+
+from moviestrip.config import Config, Role
+
+
+@dataclass(frozen=True)
+class PaperDataset:
+    """A dataset that the papers report on."""
+
+    title: str
+    role: Role
+    miniature: str  # its stand-in in config/datasets
+    papers: str  # its own name there, once a user brings it
+
+
+PAPER_DATASETS = {
+    "h36m": PaperDataset("Human3.6M", "mocap3d", "studio", "h36m"),
+    "3dpw": PaperDataset("3DPW", "wild3d", "street", "3dpw"),
+    "mpi_inf_3dhp": PaperDataset("MPI-INF-3DHP", "lab3d", "hall", "mpi-inf-3dhp"),
+    "penn_action": PaperDataset("Penn Action", "sports2d", "gym", "penn-action"),
+    "nba": PaperDataset("NBA", "ball2d", "court", "nba"),
+    "vlog": PaperDataset("VLOG-people", "pseudo2d", "vlog-mini", "vlog-people"),
+    "instavariety": PaperDataset("InstaVariety", "pseudo2d", "insta-mini", "instavariety"),
+    "amass": PaperDataset("AMASS", "motions", "mocap", "amass"),
+}
+
+# Rows whose model has another name here; a row that is not external and not listed is named as its variant.
+# Some rows that a paper only cites are models of another paper, which this project trains.
+VARIANTS = {
+    ("vibe", "temporal-hmr"): "contextual-instavariety",
+    ("phd", "causal"): "phd-causal",
+    ("phd", "hmmr-noncausal"): "contextual",
+    ("phd", "hmmr-hallucinator"): "hallucinator",
+    ("phd", "nn"): "nearest-neighbour",
+    ("tcmr", "baseline"): "tcmr-baseline",
+    ("tcmr", "hmmr"): "contextual-instavariety",
+    ("tcmr", "vibe-3dpw-train"): "vibe-3dpw-train",
+    ("tcmr", "vibe-3dpw-train-avg-filter"): "vibe-3dpw-train-avg-filter",
+    ("tcmr", "vibe-no-3dpw"): "vibe-direct-comp",
+}
+
+
+@dataclass(frozen=True)
+class ExtraRow:
+    """A row of ours that the paper does not print."""
+
+    after: str
+    row_id: str
+    label: str
+
+
+SMOOTHED = ExtraRow("single-view", "single-view-gaussian", "Single-view + Gaussian smoothing (our baseline)")
+EXTRA_ROWS = {("hmmr", "2"): (SMOOTHED,), ("hmmr", "6"): (SMOOTHED,)}
+
+
+def stand_in(paper_dataset: str, world: str) -> str:
+    """The name in config/datasets of what plays the paper's dataset in this world."""
+    known = PAPER_DATASETS.get(paper_dataset)
+    if known is None:
+        return ""
+    return known.miniature if world == "miniature" else known.papers
+
+
+def variant_of(paper: str, row_id: str, kind: str) -> str | None:
+    """The variant that makes a row, or None for a row that is only cited."""
+    if (paper, row_id) in VARIANTS:
+        return VARIANTS[paper, row_id]
+    return None if kind == "external" else row_id
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything about a run that a table has to say or needs to know."""
+
+    world: str
+    body: str
+    detector: str
+    backbone: str
+    protocol: str
+    datasets: tuple[str, ...]
+    variants: tuple[str, ...]
+    seeds: tuple[int, ...]
+    bootstrap_samples: int
+    interval_percent: float
+    seed: int
+
+    @classmethod
+    def of(cls, config: Config) -> "Setting":
+        embedded = config.detector.command == "embedded"
+        return cls(
+            world=config.world,
+            body=f"{config.body.kind} body",
+            detector=f"BlazePose {config.detector.landmark_model} (embedded)" if embedded else "OpenPose",
+            backbone=config.features.backbone,
+            protocol=config.evaluation.protocol,
+            datasets=config.datasets,
+            variants=config.variants,
+            seeds=config.training_seeds,
+            bootstrap_samples=config.evaluation.bootstrap_samples,
+            interval_percent=config.evaluation.interval_percent,
+            seed=config.seed,
+        )
