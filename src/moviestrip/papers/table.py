@@ -1,0 +1,228 @@
+"""Builds a paper's table: every printed cell, with our number and its interval beside it, or why there is none.
+
+The result is long, one row a cell, so that it can be joined, tested and judged; `render` lays it out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from moviestrip.config import Config, DatasetSettings
+from moviestrip.evaluation.statistics import interval
+from moviestrip.papers.layout import layout
+from moviestrip.papers.printed import printed, table_names
+from moviestrip.papers.worlds import EXTRA_ROWS, PAPER_DATASETS, Setting, stand_in, variant_of
+
+COLUMNS = (
+    "paper table row row_id dataset metric horizon action dtw printed ours low high clips frames seeds unit better note"
+).split()
+SCORED_METRICS = ("pck", "mpjpe", "pa_mpjpe", "accel", "accel_error")
+STATISTICS = ("frames", "minutes", "seconds", "gt_3d", "gt_2d", "in_the_wild")
+FRAMES_A_UNIT = {"k_frames": 1e3, "M_frames": 1e6}
+PRINTED_UNITS = {"mm/s^2": "mm/frame^2"}  # what the papers print, and what it is
+
+
+@dataclass(frozen=True)
+class OurCell:
+    """Our side of one cell."""
+
+    ours: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    clips: int | None = None
+    frames: int | None = None
+    seeds: int | None = None
+    note: str = ""
+
+
+def dataset_statistics(clips: pd.DataFrame, datasets: Mapping[str, DatasetSettings]) -> pd.DataFrame:
+    """Size and annotation of each dataset, (dataset, frames, minutes, seconds, gt_3d, gt_2d, in_the_wild, clips).
+
+    `clips` are all clips of all splits; `seconds` is the mean length of a clip.
+    """
+    lengths = clips.assign(seconds=clips["n_frames"] / clips["fps"]).groupby("dataset", sort=True)
+    statistics = lengths.agg(frames=("n_frames", "sum"), total=("seconds", "sum"), seconds=("seconds", "mean"))
+    statistics = statistics.assign(minutes=statistics.pop("total") / 60, clips=lengths.size()).reset_index()
+    settings = [datasets[name] for name in statistics["dataset"]]
+    return statistics.assign(
+        gt_3d=[dataset.supervision == "full_3d" for dataset in settings],
+        gt_2d=[dataset.supervision != "pseudo_2d" for dataset in settings],
+        in_the_wild=[dataset.role not in ("mocap3d", "lab3d", "motions") for dataset in settings],
+    )
+
+
+def build_table(
+    paper: str,
+    number: str,
+    scores: pd.DataFrame | None,
+    statistics: pd.DataFrame | None,
+    setting: Setting,
+) -> pd.DataFrame:
+    """One row a cell with `COLUMNS`; `printed` keeps the printed text, empty where the paper prints nothing.
+
+    Args:
+        scores: SCORES of every variant, seed and dataset at hand, or None.
+        statistics: what `dataset_statistics` returned, or None.
+        setting: the run; `Setting.of(config)`.
+    """
+    cells = _with_extra_rows(printed(paper, number), paper, number)
+    ours = [_our_cell(cell, scores, statistics, setting) for _, cell in cells.iterrows()]
+    table = cells.assign(
+        printed=cells["value"],
+        unit=cells["unit"].replace(PRINTED_UNITS),
+        ours=[cell.ours for cell in ours],
+        low=[cell.low for cell in ours],
+        high=[cell.high for cell in ours],
+        clips=pd.array([cell.clips for cell in ours], dtype="Int64"),
+        frames=pd.array([cell.frames for cell in ours], dtype="Int64"),
+        seeds=pd.array([cell.seeds for cell in ours], dtype="Int64"),
+        note=[_join_notes(cell, our.note) for (_, cell), our in zip(cells.iterrows(), ours, strict=True)],
+    )
+    return table[COLUMNS].reset_index(drop=True)
+
+
+def _with_extra_rows(cells: pd.DataFrame, paper: str, number: str) -> pd.DataFrame:
+    for extra in EXTRA_ROWS.get((paper, number), ()):
+        like = cells[cells["row_id"] == extra.after]
+        added = like.assign(
+            row=extra.label, row_id=extra.row_id, kind="ours", value="", number=np.nan, note="not printed"
+        )
+        position = like.index[-1] + 1
+        cells = pd.concat([cells.iloc[:position], added, cells.iloc[position:]], ignore_index=True)
+    return cells
+
+
+def _join_notes(cell: pd.Series, ours: str) -> str:
+    unit = f"printed as {cell['unit']}" if cell["unit"] in PRINTED_UNITS and cell["value"] else ""
+    return "; ".join(note for note in (cell["note"], unit, ours) if note)
+
+
+def _our_cell(
+    cell: pd.Series, scores: pd.DataFrame | None, statistics: pd.DataFrame | None, setting: Setting
+) -> OurCell:
+    missing = why_missing(cell, setting)
+    if missing:
+        return OurCell(note=missing)
+    if cell["metric"] in STATISTICS and not cell["kind"]:
+        return _statistic(cell, statistics, setting)
+    return _score(cell, scores, setting)
+
+
+def why_missing(cell: pd.Series, setting: Setting) -> str:
+    """Why this run cannot fill a cell, or nothing when it can."""
+    dataset = stand_in(cell["dataset"], setting.world)
+    absent = f"pending: dataset {dataset} is not in this run" if dataset not in setting.datasets else ""
+    if not cell["kind"]:  # a row of dataset statistics
+        return absent
+    variant = variant_of(cell["paper"], cell["row_id"], cell["kind"])
+    if variant is None:
+        return "cited by the paper; not a model of this project"
+    if variant not in setting.variants:
+        return f"pending: variant {variant} is not trained"
+    if cell["metric"] not in SCORED_METRICS:
+        return f"pending: metric {cell['metric']} is not scored"
+    if cell["horizon"] not in ("", "0") or cell["dtw"] == "true":
+        return "pending: forecasts are not scored"
+    return absent
+
+
+def _statistic(cell: pd.Series, statistics: pd.DataFrame | None, setting: Setting) -> OurCell:
+    dataset = stand_in(cell["dataset"], setting.world)
+    row = None if statistics is None else statistics[statistics["dataset"] == dataset]
+    if row is None or row.empty:
+        return OurCell(note=f"pending: {dataset} has no clips yet")
+    value = float(row[cell["metric"]].iloc[0]) / FRAMES_A_UNIT.get(cell["unit"], 1)
+    clips, frames = int(row["clips"].iloc[0]), int(row["frames"].iloc[0])
+    return OurCell(value, clips=clips, frames=frames, note=_played(cell["dataset"], setting))
+
+
+def _score(cell: pd.Series, scores: pd.DataFrame | None, setting: Setting) -> OurCell:
+    variant = variant_of(cell["paper"], cell["row_id"], cell["kind"])
+    dataset = stand_in(cell["dataset"], setting.world)
+    chosen = None if scores is None else _scores_of(cell, scores, str(variant), dataset)
+    if chosen is None or chosen.empty:
+        return OurCell(note=f"pending: {variant} has no {cell['metric']} on {dataset} yet")
+    by_seed = chosen.pivot(index="seed", columns="clip_id", values="value").sort_index()
+    found = interval(
+        by_seed.to_numpy(np.float64),
+        samples=setting.bootstrap_samples,
+        percent=setting.interval_percent,
+        seed=setting.seed,
+    )
+    degenerate = int(chosen["degenerate_frames"].sum())
+    notes = [_played(cell["dataset"], setting), f"{degenerate} degenerate frames left out" if degenerate else ""]
+    notes.append("one clip: no interval" if by_seed.shape[1] == 1 else "")
+    return OurCell(
+        *found,
+        clips=int(by_seed.notna().any().sum()),
+        frames=int(chosen.groupby("seed")["frames"].sum().max()),
+        seeds=len(by_seed),
+        note="; ".join(note for note in notes if note),
+    )
+
+
+def _scores_of(cell: pd.Series, scores: pd.DataFrame, variant: str, dataset: str) -> pd.DataFrame:
+    horizon = int(cell["horizon"] or 0)
+    chosen = scores[
+        (scores["variant"] == variant)
+        & (scores["dataset"] == dataset)
+        & (scores["metric"] == cell["metric"])
+        & (scores["condition"] == "all")
+        & (scores["horizon"] == horizon)
+        & (scores["dtw"] == (cell["dtw"] == "true"))
+    ]
+    if cell["action"] in ("", "All"):
+        return chosen
+    return chosen[chosen["action"].map(plain_action) == plain_action(cell["action"])]
+
+
+def plain_action(name: str) -> str:
+    """An action's name without case, spaces, hyphens and underscores: 'Sitting Down' is 'sitting_down'."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _played(paper_dataset: str, setting: Setting) -> str:
+    if setting.world != "miniature":
+        return ""
+    return f"ours: {stand_in(paper_dataset, setting.world)} plays {PAPER_DATASETS[paper_dataset].title}"
+
+
+def table_states(
+    config: Config, scores: pd.DataFrame | None = None, statistics: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Each of the 25 tables: table, title, state, rows_ours, rows_total, missing.
+
+    A row that is only cited is nobody's to fill and not counted. With scores (or statistics) at hand the state
+    is what there is; without, it is what a finished run of this configuration would have.
+    """
+    setting = Setting.of(config)
+    finished = scores is None and statistics is None
+    return pd.DataFrame([_state(name, scores, statistics, setting, finished) for name in table_names()])
+
+
+def _state(
+    name: str, scores: pd.DataFrame | None, statistics: pd.DataFrame | None, setting: Setting, finished: bool
+) -> dict[str, object]:
+    paper, number = name.split("-")
+    cells = _with_extra_rows(printed(paper, number), paper, number)
+    cited = [bool(c["kind"]) and variant_of(paper, c["row_id"], c["kind"]) is None for _, c in cells.iterrows()]
+    ours = cells[~np.array(cited)]
+    if finished:
+        gaps = [why_missing(cell, setting) for _, cell in ours.iterrows()]
+    else:
+        found = [_our_cell(cell, scores, statistics, setting) for _, cell in ours.iterrows()]
+        gaps = ["" if np.isfinite(cell.ours) else cell.note for cell in found]
+    key = "action" if layout(paper, number).side == "action" else "row_id"
+    filled = ours.assign(filled=[not gap for gap in gaps]).groupby(key, sort=False)["filled"].any()
+    reasons = dict.fromkeys(gap.removeprefix("pending: ") for gap in gaps if gap)
+    state = "complete" if not reasons else "partial" if filled.any() else "pending"
+    return {
+        "table": name,
+        "title": layout(paper, number).title,
+        "state": state,
+        "rows_ours": int(filled.sum()),
+        "rows_total": len(filled),
+        "missing": "; ".join(reasons),
+    }
