@@ -15,7 +15,7 @@ from moviestrip.config import DatasetSettings, FolderSource, PackageSource, Rend
 from moviestrip.errors import ConfigError
 from moviestrip.layout import RunFolder
 from moviestrip.storage import write_json
-from moviestrip.video.fetch import video_id_of
+from moviestrip.video.fetch import source_in_package, video_id_of
 from moviestrip.world.plan import plan_videos
 
 VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"}
@@ -29,7 +29,7 @@ def wanted_videos(name: str, dataset: DatasetSettings, rendering: WorldSettings,
             specs = plan_videos(name, dataset, rendering, seed)
             return [{"source": f"rendered:{spec.video_id}", **spec.model_dump(mode="json")} for spec in specs]
         case PackageSource():
-            places = [(f"{source.requirement}/{file.path}", file.path) for file in source.files]
+            places = [(source_in_package(source.requirement, file.path), file.path) for file in source.files]
         case FolderSource():
             places = [(str(file), str(file)) for file in _videos_in(source.path, name)]
     return [

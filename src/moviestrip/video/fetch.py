@@ -46,6 +46,11 @@ def video_id_of(source: str) -> str:
     return hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+def source_in_package(requirement: str, file: str) -> str:
+    """The source of a video inside a package."""
+    return f"{requirement}/{file}"
+
+
 def fetch_shard(
     name: str,
     dataset: DatasetSettings,
