@@ -26,7 +26,8 @@ FRAGMENT = """
 <span class="interval">[108.0, 117.2]</span></td><td><span class="printed">37.4</span> | <span class="ours">91.5</span>
 </td></tr>
 <tr><th>Contextual</th><td><span class="printed">80.1</span> | <span class="ours">9.7</span>
-<span class="interval">[103.9, 113.8]</span></td><td><span class="printed">16.4</span> | <span class="ours">–</span></td></tr>
+<span class="interval">[103.9, 113.8]</span></td><td><span class="printed">16.4</span> | <span class="ours">–</span>
+</td></tr>
 </tbody></table>
 """
 CLAIMS = """claim_id,paper,statement,printed,verdict,effect

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import re
 import shutil
 from html.parser import HTMLParser
@@ -116,7 +117,7 @@ def test_the_page_says_what_it_is(page: Page):
     assert page.all("html")[0]["lang"] == "en"
     headings = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
     assert headings.count(1) == 1
-    assert all(later - earlier <= 1 for earlier, later in zip(headings, headings[1:], strict=False))
+    assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(headings))
 
 
 def test_configured_tables_come_first_and_in_order(page: Page):

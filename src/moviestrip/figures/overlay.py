@@ -17,7 +17,7 @@ from moviestrip.world.rasterise import Light, render_mesh, shade, vertex_normals
 
 CROP_PX = 224
 FOCAL_PX = 5000.0  # the papers' stand-in for weak perspective: so long that depth barely changes size
-PANELS = ("input", "2D keypoints", "prediction", "prediction from the side")
+PANELS = ("input", "2D keypoints", "prediction", "from the side")
 BEYOND_THE_FRAME = (104, 106, 110)
 SIDE_TOP, SIDE_BOTTOM = (246, 247, 249), (222, 226, 231)
 UP_IN_CAMERA = np.diag([1.0, -1.0, -1.0])  # the light lives in a world with y up, the camera's y points down

@@ -188,8 +188,8 @@ def _overlay(entry: Mapping[str, Any], video: Embedded, titles: Mapping[str, str
     title = titles.get(entry["variant"], entry["variant"])
     what = " ".join(filter(None, (entry["dataset"], entry["action"].replace("_", " "))))
     return {
+        "name": entry["variant"],
         "title": title,
-        "variant": title,
         "dataset": entry["dataset"],
         "action": entry["action"].replace("_", " "),
         "video": video,
