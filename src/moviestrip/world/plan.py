@@ -29,8 +29,8 @@ PENN_ACTIONS = (
 ACTIONS: dict[str, tuple[str, ...]] = {
     "studio": HUMAN36M_ACTIONS,
     "gym": PENN_ACTIONS,
-    "court": ("throw", "jump", "run", "walking", "turn", "reach", "kick", ""),
-    "street": ("walking", "", "walking_dog", "discussion", "phoning", "run", "", "photo", "greeting", "purchases"),
+    "court": ("throw", "running", "side_steps", "walking", "turning", "reach", "kick", "bowl"),
+    "street": ("walking", "", "walking_dog", "discussion", "phoning", "running", "", "photo", "greeting", "purchases"),
     "hall": ("",),
     "vlog": ("eating", "phoning", "discussion", "sitting_down", "greeting", "smoking", "reach", "strum_guitar"),
     "insta": ("",),

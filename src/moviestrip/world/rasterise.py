@@ -15,6 +15,8 @@ from numba import njit
 from moviestrip.errors import FatalError
 
 NEAR_M = 0.1
+TEXELS_PER_M = 128
+WIDE = 12  # samples: from here on a row's span is worth computing
 NO_TEXTURE = np.zeros((0, 3), np.uint8)
 
 
@@ -181,6 +183,7 @@ def cast_shadow(
     intrinsics_px: Float[np.ndarray, "4"],
 ) -> None:
     """Darken the floor (samples whose world height is 0) by `shadow`, a grid over world x (columns) and z (rows)."""
+    shadow, origin_m = _dark_part(np.ascontiguousarray(shadow, np.float64), np.asarray(origin_m, np.float64), cell_m)
     rows, columns = shadow.shape
     corners = [(0, 0), (columns, 0), (columns, rows), (0, rows)]
     ground = np.array([(origin_m[0] + x * cell_m, 0.0, origin_m[1] + z * cell_m) for x, z in corners])
@@ -196,14 +199,24 @@ def cast_shadow(
         canvas.colour,
         canvas.depth_m,
         canvas.supersample,
-        np.ascontiguousarray(shadow, np.float64),
-        np.asarray(origin_m, np.float64),
+        shadow,
+        origin_m,
         cell_m,
         np.ascontiguousarray(camera_rotation, np.float64),
         np.asarray(camera_translation_m, np.float64),
         np.asarray(intrinsics_px, np.float64),
         (left, top, right, bottom),
     )
+
+
+def _dark_part(shadow: np.ndarray, origin_m: np.ndarray, cell_m: float) -> tuple[np.ndarray, np.ndarray]:
+    """The grid without its empty margins, and where that begins."""
+    rows, columns = np.flatnonzero(shadow.any(1)), np.flatnonzero(shadow.any(0))
+    if len(rows) == 0:
+        return np.zeros((0, 0)), origin_m
+    top, left = max(rows[0] - 1, 0), max(columns[0] - 1, 0)
+    part = np.ascontiguousarray(shadow[top : rows[-1] + 2, left : columns[-1] + 2])
+    return part, origin_m + np.array([left, top]) * cell_m
 
 
 def _side_of(texture: np.ndarray) -> int:
@@ -310,7 +323,10 @@ def _fill(corners, a, b, c, texture, side, texel_scale, cull, owner, colour, dep
     for y in range(int(y0), int(y1) + 1):
         row_a = ((bx - x0) * (cy - y) - (cx - x0) * (by - y)) / area
         row_b = ((cx - x0) * (ay - y) - (ax - x0) * (cy - y)) / area
-        for x in range(int(x0), int(x1) + 1):
+        first_x, last_x = x0, x1
+        if x1 - x0 > WIDE:
+            first_x, last_x = _span(x0, x1, row_a, step_a, row_b, step_b)
+        for x in range(int(first_x), int(last_x) + 1):
             share_a, share_b = row_a + (x - x0) * step_a, row_b + (x - x0) * step_b
             share_c = 1.0 - share_a - share_b
             if share_a < -1e-9 or share_b < -1e-9 or share_c < -1e-9:
@@ -333,7 +349,16 @@ def _fill(corners, a, b, c, texture, side, texel_scale, cull, owner, colour, dep
                 colour[y, x, 2] = np.uint8(min(max(third * 255.0 + 0.5, 0.0), 255.0))
 
 
-TEXELS_PER_M = 128
+@njit(cache=True, fastmath=False)
+def _span(x0, x1, row_a, step_a, row_b, step_b):
+    """The part of a row that may lie inside, a sample to spare on either side: large triangles are mostly outside."""
+    first, last = x0, x1
+    for row, step in ((row_a, step_a), (row_b, step_b), (1.0 - row_a - row_b, -step_a - step_b)):
+        if step > 1e-12:
+            first = max(first, np.floor(x0 - row / step) - 1)
+        elif step < -1e-12:
+            last = min(last, np.ceil(x0 - row / step) + 1)
+    return first, last
 
 
 @njit(cache=True, fastmath=False)

@@ -13,14 +13,16 @@ import av
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float, UInt8
+from numba import njit
 from scipy.ndimage import gaussian_filter
 
 from moviestrip.body.load import Body
 from moviestrip.body.points import joints_14_regressor, keypoint_regressor
+from moviestrip.progress import track
 from moviestrip.storage import atomic_path
-from moviestrip.tables import TRUTH, unstack
+from moviestrip.tables import TRUTH, empty, unstack
 from moviestrip.world.filming import Film, film
-from moviestrip.world.motions import Motion, draw_motion
+from moviestrip.world.motions import MotionLibrary, draw_motion
 from moviestrip.world.performers import Performer, in_camera, perform
 from moviestrip.world.plan import VideoSpec, child_generator, plan_videos
 from moviestrip.world.rasterise import Canvas, Light, cast_shadow, shade, vertex_normals
@@ -28,13 +30,16 @@ from moviestrip.world.scene import Scene, build_scene
 from moviestrip.world.shapes import Mesh, blob, box, join, post
 from moviestrip.world.wear import Burst, Wear, burst_labels
 
-__all__ = ["VideoSpec", "plan_videos", "render_frames", "render_video"]
+__all__ = ["VideoSpec", "plan_videos", "prepare", "render_frames", "render_video", "render_videos"]
 
 OWN_FLESH_M = 0.12  # a joint lies inside its own body; deeper than this it is behind another part of it
 OTHER_GAP_M = 0.03
 OCCLUDER = 1000
+OCCLUDER_COLOURS = ((0.28, 0.29, 0.31), (0.46, 0.38, 0.30), (0.62, 0.61, 0.58), (0.24, 0.30, 0.40), (0.44, 0.22, 0.20))
 SHADOW_CELL_M = 0.035
 SHADOW_CELLS = 96
+TOUCHING_M = 0.10
+SPARSE = 16  # every so many vertices tell where a body's middle is
 PLACING_ATTEMPTS = 12
 FEWEST_KEYPOINTS = 4  # of a bystander, for a row in the truth
 
@@ -52,7 +57,7 @@ class Take:
     occluders: dict[Burst, tuple[Mesh, np.ndarray]]
 
 
-def render_video(spec: VideoSpec, library: Sequence[Motion], body: Body, path: Path) -> pd.DataFrame:
+def render_video(spec: VideoSpec, library: MotionLibrary, body: Body, path: Path) -> pd.DataFrame:
     """Write the video as H.264 and return its truth, the rows of all people (person 0 is followed)."""
     take = prepare(spec, library, body)
     keypoint_rows, joint_rows = keypoint_regressor(body), joints_14_regressor(body)
@@ -69,7 +74,16 @@ def render_video(spec: VideoSpec, library: Sequence[Motion], body: Body, path: P
     return _truth(take, points_m, joints_m, visible)
 
 
-def prepare(spec: VideoSpec, library: Sequence[Motion], body: Body) -> Take:
+def render_videos(specs: Sequence[VideoSpec], library: MotionLibrary, body: Body, folder: Path) -> pd.DataFrame:
+    """Write each video as <video_id>.mp4 into `folder` and return the truth of all of them."""
+    rows = [
+        render_video(spec, library, body, folder / f"{spec.video_id}.mp4")
+        for spec in track(specs, "render videos", len(specs))
+    ]
+    return pd.concat(rows, ignore_index=True) if rows else empty(TRUTH)
+
+
+def prepare(spec: VideoSpec, library: MotionLibrary, body: Body) -> Take:
     """Cast, camera, set and faults of a video."""
     size_px = spec.image_size_px // 2 * 2  # H.264 halves its colour planes
     hero = _hero(spec, library, body)
@@ -99,15 +113,13 @@ def _view(filmed: Film, frame: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return filmed.rotations[frame], filmed.translations_m[frame], filmed.intrinsics_px[frame]
 
 
-def _hero(spec: VideoSpec, library: Sequence[Motion], body: Body) -> Performer:
+def _hero(spec: VideoSpec, library: MotionLibrary, body: Body) -> Performer:
     rng = child_generator(spec.seed, "hero")
     motion = draw_motion(library, spec.action or None, spec.split, spec.n_frames, rng)
     return perform(spec.subject, motion, body, rng.uniform(0, 2 * np.pi), np.zeros(2))
 
 
-def _bystanders(
-    spec: VideoSpec, library: Sequence[Motion], body: Body, hero: Performer, filmed: Film
-) -> list[Performer]:
+def _bystanders(spec: VideoSpec, library: MotionLibrary, body: Body, hero: Performer, filmed: Film) -> list[Performer]:
     """Other people beside the followed one, out of each other's and the camera's way."""
     taken, eyes, others = [hero.way_m], filmed.eyes_m[:, [0, 2]], []
     for number in range(1, spec.people):
@@ -143,21 +155,28 @@ def _draw_people(canvas: Canvas, take: Take, frame: int) -> None:
 def _shadow_of(vertices_m: Float[np.ndarray, "vertices 3"], scene: Scene) -> tuple[np.ndarray, np.ndarray]:
     """What a body takes from the floor's light: the key light's shadow, and the dark under what touches."""
     towards = scene.light.direction
-    x, y, z = vertices_m.T
-    ground = np.stack([x - towards[0] / towards[1] * y, z - towards[2] / towards[1] * y], 1)
-    origin = (ground.min(0) + ground.max(0)) / 2 - SHADOW_CELL_M * SHADOW_CELLS / 2
-    cast = gaussian_filter(_occupied(ground, origin), 1.2, truncate=3)
-    near = np.stack([x, z], 1)[y < 0.10]
-    touch = gaussian_filter(_occupied(near, origin), 1.6, truncate=3)
+    slope = towards[[0, 2]] / towards[1]
+    middle = vertices_m[::SPARSE].mean(0)
+    origin = middle[[0, 2]] - slope * middle[1] - SHADOW_CELL_M * SHADOW_CELLS / 2
+    cast, touch = np.zeros((2, SHADOW_CELLS, SHADOW_CELLS))
+    _mark_shadow(vertices_m, slope, origin, cast, touch)
+    cast, touch = gaussian_filter(cast, 1.2, truncate=3), gaussian_filter(touch, 1.6, truncate=3)
     return np.minimum(scene.shadow * np.minimum(1.15 * cast, 1) + 0.55 * touch, 0.85), origin
 
 
-def _occupied(points: Float[np.ndarray, "points 2"], origin: np.ndarray) -> Float[np.ndarray, "rows columns"]:
-    cell = np.floor((points - origin) / SHADOW_CELL_M).astype(np.int64)
-    inside = ((cell >= 0) & (cell < SHADOW_CELLS)).all(1)
-    grid = np.zeros((SHADOW_CELLS, SHADOW_CELLS))
-    grid[cell[inside, 1], cell[inside, 0]] = 1
-    return grid
+@njit(cache=True, fastmath=False)
+def _mark_shadow(vertices, slope, origin, cast, touch):
+    rows, columns = cast.shape
+    for i in range(vertices.shape[0]):
+        x, y, z = vertices[i]
+        column = int(np.floor((x - slope[0] * y - origin[0]) / SHADOW_CELL_M))
+        row = int(np.floor((z - slope[1] * y - origin[1]) / SHADOW_CELL_M))
+        if 0 <= column < columns and 0 <= row < rows:
+            cast[row, column] = 1
+        if y < TOUCHING_M:
+            column, row = int(np.floor((x - origin[0]) / SHADOW_CELL_M)), int(np.floor((z - origin[1]) / SHADOW_CELL_M))
+            if 0 <= column < columns and 0 <= row < rows:
+                touch[row, column] = 1
 
 
 def _occluders(wear: Wear, light: Light, seed: int) -> dict[Burst, tuple[Mesh, np.ndarray]]:
@@ -167,14 +186,15 @@ def _occluders(wear: Wear, light: Light, seed: int) -> dict[Burst, tuple[Mesh, n
         if burst.kind != "occlusion":
             continue
         rng = child_generator(seed, "occluder", str(number))
-        colour, width, height = rng.uniform(0.12, 0.7, 3), rng.uniform(0.20, 0.34), rng.uniform(0.35, 0.7)
+        colour, width = OCCLUDER_COLOURS[rng.integers(len(OCCLUDER_COLOURS))], rng.uniform(0.18, 0.30)
         match rng.integers(3):
-            case 0:
-                parts = box((0, -height / 2, 0), (width, height, 0.15), light, colour, rng.uniform(-0.4, 0.4))
-            case 1:
-                parts = [post((0, -height, 0), 2 * height, width / 2, light, colour)]
-            case _:
-                parts = [blob((0, 0, 0), (width / 2, height / 2, width / 2), light, colour, rng, 0.05)]
+            case 0:  # a board or a door
+                parts = box((0, -0.35, 0), (width, rng.uniform(0.4, 2.0), 0.05), light, colour, rng.uniform(-0.4, 0.4))
+            case 1:  # a column
+                parts = [post((0, -2, 0), 4, width / 2.2, light, colour)]
+            case _:  # someone close to the camera
+                parts = [blob((0, -0.42, 0), (width, 0.5, 0.12), light, colour, rng, 0.01),
+                         blob((0, 0.16, 0), (0.09, 0.12, 0.10), light, (0.30, 0.22, 0.18), rng, 0.01)]  # fmt: skip
         things[burst] = join(parts)[0], rng.uniform((-0.16, -0.12), (0.16, 0.18))
     return things
 

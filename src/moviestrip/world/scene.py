@@ -17,8 +17,8 @@ from moviestrip.world.textures import paint
 
 Colour = Sequence[float]
 SUN_ELEVATION = (0.9, 1.6)  # of the light's rise to its run: shadows stay within reach of their person
-SOFT_LIGHT = {"key": (0.38, 0.37, 0.35), "sky": (0.52, 0.52, 0.53), "ground": (0.30, 0.29, 0.28)}
-SUNLIGHT = {"key": (0.62, 0.59, 0.53), "sky": (0.42, 0.46, 0.52), "ground": (0.26, 0.25, 0.23)}
+SOFT_LIGHT = {"key": (0.40, 0.39, 0.37), "sky": (0.74, 0.74, 0.75), "ground": (0.52, 0.51, 0.49)}
+SUNLIGHT = {"key": (0.66, 0.62, 0.55), "sky": (0.60, 0.64, 0.70), "ground": (0.50, 0.48, 0.45)}
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Builder:
     eyes_m: Float[np.ndarray, "frames 2"]  # x, z of the camera's way
     meshes: list[Mesh] = field(default_factory=list)
     textures: dict[str, np.ndarray] = field(default_factory=dict)
+    behind_all: list[Mesh] = field(default_factory=list)  # drawn last, where nothing else is
 
     def add(self, *meshes: Mesh) -> None:
         self.meshes.extend(meshes)
@@ -107,7 +108,7 @@ class Builder:
         ring, step = np.divmod(np.arange(6 * 24), 24)
         a, b = ring * 24 + step, ring * 24 + (step + 1) % 24
         faces = np.concatenate([np.stack([a, b, a + 24], 1), np.stack([b, b + 24, a + 24], 1)])
-        self.add(Mesh(vertices, np.concatenate([faces, faces[:, ::-1]]), colours))
+        self.behind_all.append(Mesh(vertices, np.concatenate([faces, faces[:, ::-1]]), colours))
 
     def scatter(
         self,
@@ -126,7 +127,7 @@ class Builder:
                 self.add(*make(x, z))
 
     def done(self, shadow: float) -> Scene:
-        return Scene(join(self.meshes), self.textures, self.light, shadow)
+        return Scene([*join(self.meshes), *self.behind_all], self.textures, self.light, shadow)
 
 
 def build_scene(
@@ -182,7 +183,7 @@ def _mark(
 ) -> Mesh:
     """A strip of tape or paint on the floor."""
     x, z = centre[0] - size[0] / 2, centre[1] + size[1] / 2
-    return sheet((x, 0.004, z), (size[0], 0, 0), (0, 0, -size[1]), builder.light, colour=colour, cell_m=1.0)
+    return sheet((x, 0.004, z), (size[0], 0, 0), (0, 0, -size[1]), builder.light, colour=colour)
 
 
 def hall(builder: Builder) -> Scene:
@@ -298,9 +299,10 @@ def _tree(builder: Builder, x: float, z: float) -> list[Mesh]:
     height, rng = builder.rng.uniform(2.2, 4.0), builder.rng
     crown = rng.uniform(1.0, 2.0)
     green = builder.pick((0.22, 0.36, 0.16), (0.30, 0.42, 0.18), (0.38, 0.40, 0.18), (0.18, 0.30, 0.20))
+    beside = (x + 0.5 * crown, height + 0.2 * crown, z)
     return [post((x, 0, z), height, 0.16, builder.light, (0.33, 0.25, 0.18), top=0.6),
             blob((x, height + 0.6 * crown, z), (crown, 1.15 * crown, crown), builder.light, green, rng),
-            blob((x + 0.5 * crown, height + 0.2 * crown, z), (0.7 * crown,) * 3, builder.light, green, rng)]  # fmt: skip
+            blob(beside, (0.7 * crown,) * 3, builder.light, green, rng)]  # fmt: skip
 
 
 def street(builder: Builder) -> Scene:
@@ -397,15 +399,15 @@ def _furnish_wall(builder: Builder, azimuth: float, half_m: float) -> None:
     hang = box if rng.random() < 0.6 else None
     at_wall = out * (half_m - 0.03)
     if hang is None:
-        builder.add(*box(at_wall + [0, 0.9, 0], (1.5, 1.2, 0.06), builder.light, (0.92, 0.92, 0.90), azimuth))
-        builder.add(*box(at_wall - 0.02 * out + [0, 0.97, 0], (1.36, 1.06, 0.06), _lamplight(), (0.72, 0.84, 0.95),
-                         azimuth))  # fmt: skip
+        sill, pane = at_wall + np.array([0, 0.9, 0]), at_wall - 0.02 * out + np.array([0, 0.97, 0])
+        builder.add(*box(sill, (1.5, 1.2, 0.06), builder.light, (0.92, 0.92, 0.90), azimuth))
+        builder.add(*box(pane, (1.36, 1.06, 0.06), _lamplight(), (0.72, 0.84, 0.95), azimuth))
     else:
         for offset in rng.uniform(-1, 1, 2) * (half_m - 0.8):
             size = (rng.uniform(0.3, 0.8), rng.uniform(0.3, 0.6), 0.04)
             place = at_wall + offset * aside + np.array([0, 1.3, 0])
-            builder.add(*box(place, size, builder.light, builder.pick((0.3, 0.4, 0.5), (0.7, 0.5, 0.3), (0.25, 0.3, 0.2),
-                                                                      (0.8, 0.75, 0.6)), azimuth))  # fmt: skip
+            colour = builder.pick((0.3, 0.4, 0.5), (0.7, 0.5, 0.3), (0.25, 0.3, 0.2), (0.8, 0.75, 0.6))
+            builder.add(*box(place, size, builder.light, colour, azimuth))
     for offset in rng.uniform(-1, 1, 3) * (half_m - 0.9):
         x, _, z = out * (half_m - 0.5) + offset * aside
         if builder.is_free(x, z, 0.75):

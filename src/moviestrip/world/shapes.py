@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 
 from moviestrip.world.rasterise import TEXELS_PER_M, Light, shade, vertex_normals
 
+SHEET_FACES = np.array([(0, 1, 2), (0, 2, 3)], np.int64)
+
 
 @dataclass(frozen=True)
 class Mesh:
@@ -24,9 +26,9 @@ class Mesh:
 
 
 def join(meshes: Sequence[Mesh]) -> list[Mesh]:
-    """One mesh for each texture (and one for plain colours): few large draws instead of many small ones."""
+    """One mesh for each texture, then one for plain colours: few large draws instead of many small ones."""
     joined = []
-    for texture in sorted({mesh.texture for mesh in meshes}):
+    for texture in sorted({mesh.texture for mesh in meshes}, reverse=True):
         alike = [mesh for mesh in meshes if mesh.texture == texture]
         starts = np.cumsum([0, *(len(mesh.vertices) for mesh in alike[:-1])])
         joined.append(
@@ -47,32 +49,21 @@ def sheet(
     light: Light,
     texture: str = "",
     colour: Sequence[float] = (1, 1, 1),
-    cell_m: float = 2.0,
 ) -> Mesh:
-    """A flat rectangle from `corner` along two edges, cut into cells so that colours and clipping stay exact.
+    """A flat rectangle from `corner` along two edges; it faces along x across.
 
-    Its normal is along x across; a plain `colour` tints vertices, a texture takes only its mean as brightness.
+    A plain `colour` is lit in full; a texture takes only the light's brightness.
     """
     origin, first, second = (np.asarray(vector, np.float64) for vector in (corner, along, across))
-    length, width = np.linalg.norm(first), np.linalg.norm(second)
-    columns, rows = max(1, int(np.ceil(length / cell_m))), max(1, int(np.ceil(width / cell_m)))
-    s, t = np.meshgrid(np.linspace(0, 1, columns + 1), np.linspace(0, 1, rows + 1))
-    vertices = origin + s.reshape(-1, 1) * first + t.reshape(-1, 1) * second
+    vertices = np.stack([origin, origin + first, origin + first + second, origin + second])
     normal = np.cross(first, second)
-    lit = shade((normal / np.linalg.norm(normal))[None], np.asarray([colour], np.float64), light)[0]
+    lit = shade((normal / np.linalg.norm(normal))[None], np.asarray([colour], np.float64), light)
+    attributes = np.repeat(lit, 4, 0)
     if texture:
-        uv = np.stack([s.ravel() * length, t.ravel() * width], 1) * TEXELS_PER_M
-        attributes = np.column_stack([uv, np.full(len(uv), lit.mean())])
-    else:
-        attributes = np.tile(lit, (len(vertices), 1))
-    return Mesh(vertices, _grid_faces(rows, columns), attributes, texture)
-
-
-def _grid_faces(rows: int, columns: int) -> Int[np.ndarray, "faces 3"]:
-    corner = (np.arange(rows)[:, None] * (columns + 1) + np.arange(columns)).reshape(-1, 1)
-    lower = corner + np.array([0, 1, columns + 2])
-    upper = corner + np.array([0, columns + 2, columns + 1])
-    return np.concatenate([lower, upper]).astype(np.int64)
+        length, width = np.linalg.norm(first) * TEXELS_PER_M, np.linalg.norm(second) * TEXELS_PER_M
+        attributes = np.array([(0, 0, 0), (length, 0, 0), (length, width, 0), (0, width, 0)], np.float64)
+        attributes[:, 2] = lit.mean()
+    return Mesh(vertices, SHEET_FACES, attributes, texture)
 
 
 def box(

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, zoom
 
 from moviestrip.world.rasterise import TEXELS_PER_M, mip_chain
 
 SIDE = 256  # two metres
+COARSE_SIGMA = 8
 Picture = Float[np.ndarray, "side side 3"]
 
 
@@ -22,8 +23,13 @@ def paint(name: str, colour: Sequence[float], rng: np.random.Generator) -> UInt8
 
 
 def _noise(rng: np.random.Generator, sigma: float | tuple[float, float], side: int = SIDE) -> np.ndarray:
-    """Seamless smooth noise of unit deviation."""
-    values = gaussian_filter(rng.standard_normal((side, side), np.float32), sigma, mode="wrap", truncate=2.5)
+    """Seamless smooth noise of unit deviation; coarse noise is made small and enlarged."""
+    enlarge = 8 if np.min(sigma) >= COARSE_SIGMA else 1
+    small = side // enlarge
+    values = rng.standard_normal((small, small), np.float32)
+    values = gaussian_filter(values, np.divide(sigma, enlarge), mode="wrap", truncate=2.5)
+    if enlarge > 1:
+        values = zoom(values, enlarge, order=1, mode="grid-wrap", grid_mode=True)
     return values / values.std()
 
 
@@ -108,12 +114,12 @@ def facade(colour: np.ndarray, rng: np.random.Generator) -> Picture:
 def seats(colour: np.ndarray, rng: np.random.Generator) -> Picture:
     """Rows of spectators seen from afar: shirts and heads over darkness."""
     picture = np.full((SIDE, SIDE, 3), 0.12) + 0.01 * _noise(rng, 1)[..., None]
-    for row in range(8, SIDE, 64):
-        for column in range(0, SIDE, 32):
+    for row in range(8, SIDE, 128):
+        for column in range(0, SIDE, 64):
             if rng.random() < 0.85:
                 shirt, skin = rng.uniform(0.1, 0.8, 3) * 0.6 + colour * 0.3, rng.uniform(0.4, 0.85)
-                picture[row : row + 30, column + 4 : column + 28] = shirt
-                picture[row + 30 : row + 46, column + 10 : column + 22] = skin * np.array([1, 0.78, 0.64])
+                picture[row : row + 66, column + 8 : column + 58] = shirt
+                picture[row + 66 : row + 98, column + 22 : column + 46] = skin * np.array([1, 0.78, 0.64])
     return picture
 
 

@@ -81,7 +81,7 @@ class Wear:
         )
         cast = rng.uniform(0.95, 1.05, 3) * rng.uniform(0.88, 1.1)
         tone = (np.arange(256) / 255) ** rng.uniform(0.88, 1.15)
-        self._curve = np.clip(np.rint(255 * tone[:, None] * cast), 0, 255).astype(np.uint8)
+        self._curve = np.clip(np.rint(255 * tone[:, None] * cast), 0, 255).astype(np.uint8)[:, None]
         deviation = rng.uniform(*hardness.noise)
         grain = rng.standard_normal((2 * size_px, 2 * size_px, 3), np.float32) * deviation
         self._grain = np.rint(0.6 * grain + 0.4 * grain.mean(-1, keepdims=True) * np.sqrt(3)).astype(np.int16)
@@ -92,7 +92,7 @@ class Wear:
             picture = self._burst_blur(picture)
         elif self._sigma_px > 0.25:
             picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), self._sigma_px))
-        picture = np.stack([self._curve[:, channel][picture[..., channel]] for channel in range(3)], -1)
+        picture = np.asarray(cv2.LUT(picture, self._curve))
         top, left = self._offsets[frame]
         height, width = picture.shape[:2]
         grain = self._grain[top : top + height, left : left + width]
