@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from moviestrip import tables
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from moviestrip.body.points import PosedPoints
     from moviestrip.datasets.base import Dataset
     from moviestrip.training.data import ClipDataset, ShardFiles
+    from moviestrip.world.kinematics import RestSkeleton
 
 
 @dataclass(frozen=True)
@@ -83,27 +85,38 @@ def body(job: Job) -> None:
     job.record(job.run.body, "body", {})
 
 
+def _rest_skeleton(body: "Body") -> "RestSkeleton":
+    from moviestrip.world.kinematics import RestSkeleton
+
+    _, joints = body.forward(np.zeros(72, np.float32), np.zeros(10, np.float32))
+    return RestSkeleton(joints.astype(np.float64), tuple(body.parents))
+
+
 def motions(job: Job) -> None:
     """Collect every motion source: recorded clips and procedural families."""
-    from moviestrip.world.motions import RestSkeleton, motion_library, motions_to_table
+    from moviestrip.world.motions import motion_library, motions_to_table
 
-    rest = RestSkeleton.from_body(job.body())
-    library = motion_library(rest, job.settings.value("seed"), cache_folder())
+    library = motion_library(_rest_skeleton(job.body()), job.settings.value("seed"))
     job.save(job.run.motions, motions_to_table(library), tables.MOTIONS, {"body": job.run.body})
 
 
 def render(job: Job, dataset: str, shard: str) -> None:
     """Make the shard's videos and write down the truth of every person in them."""
+    from moviestrip.progress import track
     from moviestrip.world.motions import motions_from_table
     from moviestrip.world.plan import VideoSpec
-    from moviestrip.world.render import render_videos
+    from moviestrip.world.render import render_video
 
-    library = motions_from_table(read_table(job.run.motions, tables.MOTIONS))
+    body = job.body()
+    library = motions_from_table(read_table(job.run.motions, tables.MOTIONS), _rest_skeleton(body))
     specs = [VideoSpec.model_validate(video) for video in read_shard(job.run, dataset, shard)["videos"]]
     folder = job.run.rendered(dataset, shard)
     with atomic_directory(folder) as partial:
-        truth = render_videos(specs, library, job.body(), partial)
-        write_table(partial / "truth.parquet", truth, tables.TRUTH)
+        truth = [
+            render_video(spec, library, body, partial / f"{spec.video_id}.mp4")
+            for spec in track(specs, f"render {shard}")
+        ]
+        write_table(partial / "truth.parquet", pd.concat(truth, ignore_index=True), tables.TRUTH)
     inputs = {"plan": job.run.plan(dataset, shard), "body": job.run.body, "motions": job.run.motions}
     job.record(folder, "render", inputs)
 

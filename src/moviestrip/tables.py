@@ -139,6 +139,7 @@ MOTIONS = TableSchema("motions", 1, ("motion_id", "frame"), (
     Column("family", TEXT, "recorded source or procedural family"),
     Column("action", TEXT, "what is done"),
     Column("source", TEXT, "package and file, or 'procedural'"),
+    Column("split", TEXT, "train, validation or test: no two splits share a source motion"),
     Column("cyclic", FLAG, "whether it may be looped"),
     Column("fps", FLOAT, ""),
     Column("frame", INTEGER, ""),

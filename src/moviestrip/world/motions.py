@@ -1,0 +1,187 @@
+"""The library of source motions and how a clip is drawn from it.
+
+A source motion is one recorded clip, or one parameter draw of a procedural family. Splits never share a source:
+recorded clips are assigned by name in `RECORDED_SPLITS`, procedural draws by number in `DRAW_SPLITS`, so every
+family appears in every split with parameters of its own. Augmentation happens within a split only, and a drawn
+motion carries the id of its source.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from moviestrip.config import Split
+from moviestrip.errors import ConfigError
+from moviestrip.parts import fetch_package
+from moviestrip.tables import stack, unstack
+from moviestrip.world import augment, cmu, deepmimic
+from moviestrip.world.kinematics import Motion, RestSkeleton
+from moviestrip.world.procedural import FAMILY_NAMES, procedural_motion
+
+FPS = 25.0
+SOURCE_FRAMES = 160
+# Draws of every family, by number: the first four train, one validates, two test.
+DRAW_SPLITS: tuple[Split, ...] = ("train", "train", "train", "train", "validation", "test", "test")
+RECORDED_SPLITS: dict[Split, tuple[str, ...]] = {
+    "train": ("backflip", "crawl", "dance-a", "getup-faceup", "jump", "punch", "roll", "spinkick", "walk"),
+    "validation": ("getup-facedown", "spin"),
+    "test": ("cartwheel", "dance-b", "kick", "run"),
+}
+# What an action of a data set may also be played by.
+PLAYED_BY = {
+    "walking": ("walking", "marching", "running"),
+    "kick": ("kick",),
+}
+LEGS_ONLY = frozenset({"walking", "walking_backwards", "marching", "running", "turning", "side_steps", "walking_dog"})
+ARM_DONORS = frozenset({
+    "directions", "discussion", "greeting", "phoning", "smoking", "strum_guitar", "photo", "eating", "throw", "posing",
+    "dance", "punch", "tennis_forehand",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MotionLibrary(Sequence[Motion]):
+    """Source motions, each with its split, on one rest skeleton."""
+
+    motions: tuple[Motion, ...]
+    splits: tuple[Split, ...]
+    rest: RestSkeleton
+
+    def __len__(self) -> int:
+        return len(self.motions)
+
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        return self.motions[index]
+
+    def __iter__(self) -> Iterator[Motion]:
+        return iter(self.motions)
+
+    def of_split(self, split: Split, action: str | None = None) -> list[Motion]:
+        """Sources that may be seen in a split, of one action if given; in a fixed order."""
+        names = None if action is None else PLAYED_BY.get(action, (action,))
+        return [
+            motion
+            for motion, belongs in zip(self.motions, self.splits, strict=True)
+            if belongs == split and (names is None or motion.action in names)
+        ]
+
+
+def motion_library(rest: RestSkeleton, seed: int, cmu_folder: Path | None = None) -> MotionLibrary:
+    """Every source motion: the recorded clips of the fetched package, the families' draws, and CMU when present."""
+    motions: list[Motion] = []
+    splits: list[Split] = []
+    archive = fetch_package(deepmimic.REQUIREMENT, deepmimic.SHA256)
+    for motion in deepmimic.read_deepmimic(archive, rest, FPS):
+        motions.append(motion)
+        splits.append(recorded_split(motion.motion_id))
+    for family in FAMILY_NAMES:
+        for draw, split in enumerate(DRAW_SPLITS):
+            name = f"{family.replace('_', '-')}-{draw}"
+            motions.append(
+                procedural_motion(family, seed * 1000 + draw, SOURCE_FRAMES, FPS, rest=rest, name=name)
+            )
+            splits.append(split)
+    if cmu_folder is not None:
+        for motion in cmu.read_cmu(cmu_folder, rest, FPS):
+            motions.append(motion)
+            splits.append(cmu.split_of(motion.motion_id))
+    return MotionLibrary(tuple(motions), tuple(splits), rest)
+
+
+def recorded_split(motion_id: str) -> Split:
+    clip = motion_id.removeprefix("deepmimic-")
+    for split, clips in RECORDED_SPLITS.items():
+        if clip in clips:
+            return split
+    raise ConfigError(f"recorded motion '{motion_id}' is in no split; name it in RECORDED_SPLITS")
+
+
+def draw_motion(
+    library: MotionLibrary, action: str | None, split: Split, n_frames: int, rng: np.random.Generator
+) -> Motion:
+    """`n_frames` at 25 fps from one source of the split, augmented; its `motion_id` is the source's.
+
+    An action's name limits the sources to those that show it; its arms stay its own then. Without one, a source
+    is drawn with equal chance for each family, may lead over into another, and walks may borrow arms.
+    """
+    candidates = library.of_split(split, action)
+    if not candidates:
+        known = sorted({motion.action for motion in library.of_split(split)})
+        raise ConfigError(f"no motion shows '{action}' in split '{split}'; known: {', '.join(known)}")
+    source = _one_of_a_family(candidates, rng)
+    rest = library.rest
+    if action is None and source.action in LEGS_ONLY and rng.random() < 0.4:
+        donors = [motion for motion in library.of_split(split) if motion.action in ARM_DONORS]
+        donor = donors[int(rng.integers(len(donors)))]
+        source = augment.mix_upper_body(source, donor, int(rng.integers(max(1, len(donor) - 40))))
+    motion = _window(source, rest, n_frames, rng)
+    if action is None and rng.random() < 0.3:
+        others = [other for other in library.of_split(split) if other.family != source.family]
+        motion = _lead_over(motion, _one_of_a_family(others, rng), rest, n_frames, rng)
+    motion = augment.style(motion, rest, rng)
+    if rng.random() < 0.5:
+        motion = augment.mirror(motion)
+    return augment.face_anywhere(motion, rest, rng)
+
+
+def _one_of_a_family(candidates: Sequence[Motion], rng: np.random.Generator) -> Motion:
+    families = sorted({motion.family for motion in candidates})
+    family = families[int(rng.integers(len(families)))]
+    members = [motion for motion in candidates if motion.family == family]
+    return members[int(rng.integers(len(members)))]
+
+
+def _window(source: Motion, rest: RestSkeleton, n_frames: int, rng: np.random.Generator) -> Motion:
+    """A stretch of the source, time-warped; a source that is too short is looped."""
+    at = augment.warp_frames(n_frames, source.fps, rng, speed=float(rng.uniform(0.8, 1.25)))
+    need = int(np.ceil(at[-1])) + 2
+    if len(source) < need:
+        source = augment.loop(source, rest, need)
+    start = int(rng.integers(0, len(source) - need + 1))
+    warped = augment.resample(augment.cut(source, start, need), at)
+    return augment.lock_feet(warped, rest, warped.contacts)
+
+
+def _lead_over(
+    motion: Motion, other: Motion, rest: RestSkeleton, n_frames: int, rng: np.random.Generator
+) -> Motion:
+    """Part of `motion`, then `other`; kept as it was where no pose of the two is close."""
+    long_enough = augment.loop(other, rest, max(len(other), n_frames))
+    joined = augment.transition(motion, long_enough, rest, rng, n_frames)
+    return joined if len(joined) == n_frames else motion
+
+
+def motions_to_table(library: MotionLibrary) -> pd.DataFrame:
+    """One row a frame, as `tables.MOTIONS`."""
+    parts = [
+        pd.DataFrame({
+            "motion_id": motion.motion_id, "family": motion.family, "action": motion.action, "source": motion.source,
+            "split": split, "cyclic": motion.cyclic, "fps": np.float32(motion.fps),
+            "frame": np.arange(len(motion), dtype=np.int32),
+            "pose": unstack(motion.pose), "translation_m": unstack(motion.translation_m),
+            "contacts": unstack(motion.contacts),
+        })
+        for motion, split in zip(library.motions, library.splits, strict=True)
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def motions_from_table(frame: pd.DataFrame, rest: RestSkeleton) -> MotionLibrary:
+    """The inverse of `motions_to_table`, in the table's order."""
+    motions: list[Motion] = []
+    splits: list[Split] = []
+    for motion_id, rows in frame.groupby("motion_id", sort=False):
+        rows = rows.sort_values("frame")
+        first = rows.iloc[0]
+        splits.append(first["split"])
+        motions.append(
+            Motion(
+                motion_id=str(motion_id), family=first["family"], action=first["action"], source=first["source"],
+                cyclic=bool(first["cyclic"]), fps=float(first["fps"]), pose=stack(rows["pose"], 72),
+                translation_m=stack(rows["translation_m"], 3), contacts=stack(rows["contacts"], 2) > 0.5,
+            )
+        )  # fmt: skip
+    return MotionLibrary(tuple(motions), tuple(splits), rest)
