@@ -143,7 +143,7 @@ def _score(cell: pd.Series, scores: pd.DataFrame | None, setting: Setting) -> Ou
     dataset = stand_in(cell["dataset"], setting.world)
     chosen = None if scores is None else _scores_of(cell, scores, str(variant), dataset)
     if chosen is None or chosen.empty:
-        return OurCell(note=f"pending: {variant} has no {cell['metric']} on {dataset} yet")
+        return OurCell(note=f"pending: {variant} has no scores on {dataset} yet")
     by_seed = chosen.pivot(index="seed", columns="clip_id", values="value").sort_index()
     found = interval(
         by_seed.to_numpy(np.float64),

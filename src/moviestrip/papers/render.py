@@ -1,0 +1,333 @@
+"""A built table as CSV, Markdown, LaTeX and HTML: laid out as printed, ours beside theirs and never mistaken for it.
+
+The printed number stands upright, ours in italics (and in colour where there is colour) with its interval; the
+caption names the world. Files hold fixed digits, so that the same numbers give the same bytes.
+"""
+
+import html
+import io
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from moviestrip.papers.layout import METRIC_TITLES, Column, Layout, layout
+from moviestrip.papers.table import COLUMNS
+from moviestrip.papers.worlds import PAPER_DATASETS, Setting, stand_in
+from moviestrip.storage import write_text
+
+CSV_DECIMALS = 4
+MARKDOWN_WIDTH = 118
+ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
+UNIT_SUFFIXES = {"k_frames": "k", "M_frames": "M"}
+HEADER_UNITS = {"%": "%", "mm": "mm", "mm/frame^2": "mm/frame²", "min": "min", "s": "s", "fps": "fps"}
+NOTHING = "–"
+BETWEEN = " │ "  # not the ASCII bar, which would end a Markdown cell
+
+TABLE_STYLE = """
+.paper-table{margin:1.5em 0;overflow-x:auto;font:14px/1.5 system-ui,sans-serif}
+.paper-table table{border-collapse:collapse;font-variant-numeric:tabular-nums}
+.paper-table th,.paper-table td{padding:.25em .7em;text-align:right;white-space:nowrap}
+.paper-table thead th{text-align:center;border-bottom:1px solid #bbb;font-weight:600}
+.paper-table tbody th{text-align:left;font-weight:400}
+.paper-table tbody tr:hover{background:#f6f6f6}
+.paper-table .ours{color:#0b62a4;font-style:italic}
+.paper-table .interval{color:#7a8a99;font-size:.85em;font-style:italic}
+.paper-table .added th,.paper-table .added td{background:#eef5fb}
+.paper-table figcaption{max-width:75em;margin-bottom:.6em}
+.paper-table .world{background:#0b62a4;color:#fff;border-radius:.3em;padding:.05em .45em;font-size:.85em}
+""".strip()
+
+LATEX_ESCAPES = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "Φ": r"$\Phi$", "Θ": r"$\Theta$",
+    "×": r"$\times$", "✓": r"$\surd$", "✗": r"$\times$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "²": "$^2$",
+    "–": "--", "│": r"$\mid$", "±": r"$\pm$",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell as text; `ours` is empty where there is no number of ours."""
+
+    printed: str
+    ours: str
+    interval: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table ready to be drawn: labels down the side, columns, and a cell for each."""
+
+    layout: Layout
+    labels: tuple[str, ...]
+    added: tuple[bool, ...]  # a row of ours that the paper does not print
+    cells: tuple[tuple[Cell, ...], ...]
+
+
+def grid_of(table: pd.DataFrame) -> Grid:
+    """The long table of `build_table` as rows and columns in the order printed."""
+    shape = layout(str(table["paper"].iat[0]), str(table["table"].iat[0]))
+    rows: dict[tuple[str, str], dict[tuple[str, str, str, str], Cell]] = {}
+    for _, cell in table.iterrows():
+        row = rows.setdefault((shape.row_label(cell), str(cell["row_id"])), {})
+        row[shape.column_key(cell)] = _cell_of(cell)
+    extra = set(table.groupby("row_id")["note"].first().loc[lambda notes: notes.str.startswith("not printed")].index)
+    return Grid(
+        shape,
+        tuple(label for label, _ in rows),
+        tuple(row_id in extra for _, row_id in rows),
+        tuple(tuple(row[column.key] for column in shape.columns) for row in rows.values()),
+    )
+
+
+def _cell_of(cell: pd.Series) -> Cell:
+    unit, ours = str(cell["unit"]), float(cell["ours"])
+    printed = _printed_text(str(cell["printed"]), unit)
+    if math.isnan(ours):
+        return Cell(printed, "", "")
+    low, high = float(cell["low"]), float(cell["high"])
+    interval = "" if math.isnan(low) else f"[{_number_text(low, unit)}, {_number_text(high, unit)}]"
+    return Cell(printed, _number_text(ours, unit), interval)
+
+
+def _printed_text(text: str, unit: str) -> str:
+    if unit == "bool":
+        return {"1": "✓", "0": "✗"}.get(text, NOTHING)
+    return text + UNIT_SUFFIXES.get(unit, "") if text else NOTHING
+
+
+def _number_text(value: float, unit: str) -> str:
+    if unit == "bool":
+        return "✓" if value else "✗"
+    if unit == "M_frames" and value < 0.1:  # a miniature's millions are thousands
+        value, unit = value * 1000, "k_frames"
+    return f"{value:.1f}{UNIT_SUFFIXES.get(unit, '')}"
+
+
+def caption_of(table: pd.DataFrame, setting: Setting) -> str:
+    """What the numbers are, on what, how sure, and what is missing: everything a reader needs beside the table."""
+    filled = table[table["ours"].notna()]
+    parts = [f"Printed: the paper's own numbers. Ours ({world_name(setting)}): {_filled_text(filled, setting)}"]
+    parts.append(_how(table, setting))
+    if (table["unit"] == "mm/frame^2").any():
+        parts.append("Accelerations are mm per frame squared, which the papers print as mm/s².")
+    if (table["horizon"] != "").any():
+        parts.append("'at +n' is n frames ahead.")
+    pending = table.loc[table["ours"].isna(), "note"].str.extract(r"pending: (.*)$")[0].dropna().unique()
+    if len(pending):
+        parts.append(f"Pending: {'; '.join(pending)}.")
+    return " ".join(parts)
+
+
+def world_name(setting: Setting) -> str:
+    return "miniature world" if setting.world == "miniature" else "the papers' datasets"
+
+
+def _filled_text(filled: pd.DataFrame, setting: Setting) -> str:
+    if filled.empty:
+        return "nothing yet."
+    datasets = [name for name in filled["dataset"].unique() if name]
+    sizes = []
+    for name in datasets:
+        rows = filled[filled["dataset"] == name]
+        size = f"{_range(rows['clips'])} clips, {_range(rows['frames'])} frames"
+        plays = f" plays {PAPER_DATASETS[name].title}" if setting.world == "miniature" else ""
+        sizes.append(f"{stand_in(name, setting.world)}{plays} ({size})")
+    warning = " They stand beside the printed numbers, not in their place." if setting.world == "miniature" else ""
+    return "; ".join(sizes) + "." + warning
+
+
+def _range(counts: pd.Series) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _how(table: pd.DataFrame, setting: Setting) -> str:
+    if table["seeds"].isna().all() and (table["unit"] == "bool").any():
+        return "Counted over all curated clips of all splits."
+    seeds = "1 training seed" if len(setting.seeds) == 1 else f"{len(setting.seeds)} training seeds"
+    return (
+        f"Body: {setting.body}; detector: {setting.detector}; backbone: {setting.backbone}; protocol: "
+        f"{setting.protocol}; {seeds}. Means over clips with {setting.interval_percent:g} % bootstrap intervals over "
+        f"clips and seeds."
+    )
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """The long table with fixed digits: equal numbers are equal bytes."""
+    fixed = table[COLUMNS].copy()
+    for name in ("ours", "low", "high"):
+        fixed[name] = [_fixed(value) for value in table[name]]
+    buffer = io.StringIO()
+    fixed.to_csv(buffer, index=False, lineterminator="\n")
+    return buffer.getvalue()
+
+
+def _fixed(value: float) -> str:
+    text = "" if math.isnan(value) else f"{value:.{CSV_DECIMALS}f}"
+    return text.removeprefix("-") if text.strip("-0.") == "" else text
+
+
+def to_markdown(table: pd.DataFrame, setting: Setting) -> str:
+    """As printed, cut between columns into tables narrow enough to read as plain text."""
+    grid = grid_of(table)
+    texts = [[_markdown_cell(cell) for cell in row] for row in grid.cells]
+    labels = [_markdown_escape(label) for label in grid.labels]
+    key = f"Each cell: printed{BETWEEN}*ours ({world_name(setting)})* with its interval."
+    parts = [f"### {grid.layout.heading}", _wrapped(caption_of(table, setting)), key]
+    for columns in _markdown_parts(grid.layout.columns, labels, texts):
+        parts.append(_markdown_table(grid.layout, columns, labels, texts))
+    return "\n\n".join(parts) + "\n"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, MARKDOWN_WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _markdown_cell(cell: Cell) -> str:
+    ours = f"*{cell.ours}*" if cell.ours else NOTHING
+    return f"{cell.printed}{BETWEEN}{ours}{' ' + cell.interval if cell.interval else ''}"
+
+
+def _markdown_escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("[", "\\[").replace("_", "\\_").replace("*", "\\*")
+
+
+def _markdown_parts(
+    columns: Sequence[Column], labels: Sequence[str], texts: Sequence[Sequence[str]]
+) -> Iterator[list[int]]:
+    """Groups of neighbouring columns, each no wider than `MARKDOWN_WIDTH`, never across two datasets."""
+    part: list[int] = []
+    width = start = max(map(len, labels)) + 4
+    for index, column in enumerate(columns):
+        needed = max(len(_header(column)), *(len(row[index]) for row in texts)) + 3
+        if part and (width + needed > MARKDOWN_WIDTH or column.dataset != columns[part[0]].dataset):
+            yield part
+            part, width = [], start
+        part.append(index)
+        width += needed
+    yield part
+
+
+def _markdown_table(
+    shape: Layout, columns: Sequence[int], labels: Sequence[str], texts: Sequence[Sequence[str]]
+) -> str:
+    dataset = _dataset_title(shape.columns[columns[0]].dataset) or shape.side.capitalize()
+    lines = [[dataset, *(_header(shape.columns[index]) for index in columns)]]
+    lines += [[label, *(row[index] for index in columns)] for label, row in zip(labels, texts, strict=True)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
+    drawn = [
+        "| " + " | ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([drawn[0], rule, *drawn[1:]])
+
+
+def _header(column: Column) -> str:
+    name = METRIC_TITLES.get(column.metric, column.metric) + ARROWS[column.better]
+    unit = HEADER_UNITS.get("mm/frame^2" if column.unit == "mm/s^2" else column.unit, "")
+    horizon = f" at {int(column.horizon):+d}" if column.horizon else ""
+    return f"{name}{' ' + unit if unit else ''}{horizon}"
+
+
+def _dataset_title(dataset: str) -> str:
+    return PAPER_DATASETS[dataset].title if dataset else ""
+
+
+def _dataset_groups(columns: Sequence[Column]) -> list[tuple[str, int]]:
+    """Neighbouring columns of one dataset: its title and how many."""
+    groups: list[tuple[str, int]] = []
+    for column in columns:
+        title = _dataset_title(column.dataset)
+        if groups and groups[-1][0] == title:
+            groups[-1] = (title, groups[-1][1] + 1)
+        else:
+            groups.append((title, 1))
+    return groups
+
+
+def to_latex(table: pd.DataFrame, setting: Setting) -> str:
+    """A floating table for booktabs, graphicx and xcolor, as wide as the page."""
+    grid = grid_of(table)
+    columns = grid.layout.columns
+    groups = _dataset_groups(columns)
+    spans = [rf"\multicolumn{{{count}}}{{c}}{{{latex_escape(title)}}}" for title, count in groups]
+    rules, start = [], 2
+    for title, count in groups:
+        rules.append(rf"\cmidrule(lr){{{start}-{start + count - 1}}}" if title else "")
+        start += count
+    lines = [
+        "% needs \\usepackage{booktabs,graphicx,xcolor}",
+        r"\begin{table*}",
+        rf"\caption{{{latex_escape(grid.layout.heading + '. ' + caption_of(table, setting))}}}",
+        r"\resizebox{\textwidth}{!}{%",
+        rf"\begin{{tabular}}{{l{'c' * len(columns)}}}",
+        r"\toprule",
+        *([" & ".join(["", *spans]) + r" \\", "".join(rules)] if any(title for title, _ in groups) else []),
+        " & ".join([grid.layout.side.capitalize(), *(latex_escape(_header(column)) for column in columns)]) + r" \\",
+        r"\midrule",
+    ]
+    for label, row in zip(grid.labels, grid.cells, strict=True):
+        lines.append(" & ".join([latex_escape(label), *map(_latex_cell, row)]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table*}"]) + "\n"
+
+
+def _latex_cell(cell: Cell) -> str:
+    printed = latex_escape(cell.printed)
+    if not cell.ours:
+        return rf"{printed} $\mid$ --"
+    interval = rf" {{\scriptsize {latex_escape(cell.interval)}}}" if cell.interval else ""
+    return rf"{printed} $\mid$ \textcolor{{blue}}{{\textit{{{latex_escape(cell.ours)}}}{interval}}}"
+
+
+def latex_escape(text: str) -> str:
+    return "".join(LATEX_ESCAPES.get(letter, letter) for letter in text)
+
+
+def to_html(table: pd.DataFrame, setting: Setting) -> str:
+    """A fragment with its own style, to stand alone or inside the report."""
+    grid = grid_of(table)
+    heading = html.escape(grid.layout.heading)
+    world = html.escape(world_name(setting))
+    groups = _dataset_groups(grid.layout.columns)
+    top = "".join(f'<th colspan="{count}">{html.escape(title)}</th>' for title, count in groups)
+    names = "".join(f"<th>{html.escape(_header(column))}</th>" for column in grid.layout.columns)
+    head = (f"<tr><th></th>{top}</tr>" if any(title for title, _ in groups) else "") + (
+        f'<tr><th><span class="printed">printed</span> | <span class="ours">ours ({world})</span></th>{names}</tr>'
+    )
+    body = "".join(map(_html_row, grid.labels, grid.added, grid.cells))
+    return (
+        f'<figure class="paper-table" id="{grid.layout.paper}-{grid.layout.number}"><style>{TABLE_STYLE}</style>\n'
+        f'<figcaption><strong>{heading}</strong> <span class="world">{world}</span><br>\n'
+        f"{html.escape(caption_of(table, setting))}</figcaption>\n"
+        f"<table><thead>{head}</thead>\n<tbody>\n{body}</tbody></table></figure>\n"
+    )
+
+
+def _html_row(label: str, added: bool, row: Sequence[Cell]) -> str:
+    style = ' class="added"' if added else ""
+    return f"<tr{style}><th>{html.escape(label)}</th>{''.join(map(_html_cell, row))}</tr>\n"
+
+
+def _html_cell(cell: Cell) -> str:
+    ours = f'<span class="ours">{html.escape(cell.ours)}</span>' if cell.ours else NOTHING
+    interval = f' <span class="interval">{html.escape(cell.interval)}</span>' if cell.interval else ""
+    return f'<td><span class="printed">{html.escape(cell.printed)}</span> | {ours}{interval}</td>'
+
+
+def write_table_files(folder: Path, table: pd.DataFrame, setting: Setting) -> list[Path]:
+    """Write `paper-number.{csv,md,tex,html}` into `folder`."""
+    name = f"{table['paper'].iat[0]}-{table['table'].iat[0]}"
+    texts = {
+        "csv": to_csv(table),
+        "md": to_markdown(table, setting),
+        "tex": to_latex(table, setting),
+        "html": to_html(table, setting),
+    }
+    for ending, text in texts.items():
+        write_text(folder / f"{name}.{ending}", text)
+    return [folder / f"{name}.{ending}" for ending in texts]

@@ -1,0 +1,152 @@
+"""Every printed cell is there, ours stands in its own place with its interval, and a gap gives its reason."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from moviestrip.config import Config, DatasetSettings
+from moviestrip.evaluation.statistics import interval
+from moviestrip.papers.printed import printed, printed_tables, table_names
+from moviestrip.papers.table import COLUMNS, build_table, dataset_statistics, plain_action, table_states
+from moviestrip.papers.worlds import PAPER_DATASETS, Setting, stand_in, variant_of
+
+VARIANTS = ("single-view", "single-view-gaussian", "contextual-no-dynamics", "contextual")
+DATASETS = ("studio", "street", "gym", "court", "vlog-mini", "insta-mini")
+
+
+@pytest.fixture
+def setting() -> Setting:
+    return Setting.of(config())
+
+
+def config(variants=VARIANTS, datasets=DATASETS) -> Config:
+    return Config(name="t", world="miniature", datasets=datasets, variants=variants, training_seeds=(0, 1), tables=())
+
+
+@pytest.fixture(scope="module")
+def scores() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = []
+    for variant in VARIANTS:
+        for dataset in ("street", "gym", "court"):
+            metrics = ("pck", "accel") if dataset != "street" else ("pck", "mpjpe", "pa_mpjpe", "accel_error", "accel")
+            for metric in metrics:
+                for seed in (0, 1):
+                    for clip in range(6):
+                        for condition in ("all", "burst"):
+                            rows.append((variant, seed, dataset, f"{dataset}-{clip}", "walk", metric, condition, 0,
+                                         rng.normal(80, 5), "mm", False, 60, 1 if clip == 0 else 0))  # fmt: skip
+    names = "variant seed dataset clip_id action metric condition horizon value unit dtw frames degenerate_frames"
+    return pd.DataFrame(rows, columns=names.split())
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_the_printed_side_is_complete_even_where_ours_is_empty(name, setting):
+    paper, number = name.split("-")
+    table = build_table(paper, number, None, None, setting)
+    assert list(table.columns) == COLUMNS
+    original = printed(paper, number)
+    kept = table[~table["note"].str.startswith("not printed")]
+    key = ["row", "row_id", "dataset", "metric", "horizon", "action", "dtw"]
+    assert kept[key].values.tolist() == original[key].values.tolist()
+    assert kept["printed"].tolist() == original["value"].tolist()
+    assert table["ours"].isna().all() and table["note"].str.contains("pending|cited").all()
+
+
+def test_hmmr_2_holds_our_means_and_intervals(setting, scores):
+    table = build_table("hmmr", "2", scores, None, setting)
+    assert table["ours"].notna().all() and len(table) == 32
+    cell = table[(table["row_id"] == "contextual") & (table["dataset"] == "3dpw") & (table["metric"] == "mpjpe")].iloc[
+        0
+    ]
+    chosen = scores[(scores["variant"] == "contextual") & (scores["dataset"] == "street")]
+    chosen = chosen[(chosen["metric"] == "mpjpe") & (chosen["condition"] == "all")]
+    values = chosen.pivot(index="seed", columns="clip_id", values="value").to_numpy()
+    assert (cell["ours"], cell["low"], cell["high"]) == pytest.approx(tuple(interval(values)))
+    assert (cell["clips"], cell["frames"], cell["seeds"]) == (6, 360, 2)
+    assert cell["printed"] == "127.1" and "street plays 3DPW" in cell["note"]
+    assert "2 degenerate frames left out" in cell["note"]
+
+
+def test_the_smoothing_baseline_is_an_added_row_below_single_view(setting, scores):
+    table = build_table("hmmr", "2", scores, None, setting)
+    order = table["row_id"].drop_duplicates().tolist()
+    assert order == ["single-view", "single-view-gaussian", "contextual-no-dynamics", "contextual"]
+    added = table[table["row_id"] == "single-view-gaussian"]
+    assert (added["printed"] == "").all() and len(added) == 8
+    assert set(added["row"]) == {"Single-view + Gaussian smoothing (our baseline)"}
+
+
+def test_acceleration_is_per_frame_squared_and_says_how_it_is_printed(setting, scores):
+    table = build_table("hmmr", "2", scores, None, setting)
+    accelerations = table[table["metric"].str.startswith("accel")]
+    assert set(accelerations["unit"]) == {"mm/frame^2"}
+    printed_ones = accelerations[accelerations["printed"] != ""]
+    assert printed_ones["note"].str.contains("printed as mm/s^2", regex=False).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"variants": ("single-view",)}, "pending: variant contextual is not trained"),
+        ({"datasets": ("street",)}, "pending: dataset gym is not in this run"),
+    ],
+)
+def test_a_gap_gives_its_reason(changed, reason, scores):
+    table = build_table("hmmr", "2", scores, None, Setting.of(config(**changed)))
+    assert table["note"].str.endswith(reason).any()
+    mesh = build_table("hmmr", "6", scores, None, Setting.of(config()))
+    assert mesh["note"].str.endswith("pending: metric mesh_posed is not scored").any()
+
+
+def test_actions_are_matched_whatever_their_spelling(setting, scores):
+    assert plain_action("Sitting Down") == plain_action("sitting_down") == "sittingdown"
+    forecasts = scores[scores["metric"] == "pa_mpjpe"].assign(variant="ar-phi", dataset="studio", action="Sitting-Down")
+    table = build_table("phd", "4", forecasts, None, Setting.of(config(variants=("ar-phi",))))
+    assert table["note"].str.contains("forecasts are not scored").all()
+
+
+def test_dataset_statistics_count_clips_and_follow_the_settings():
+    rows = [("a", "gym", 50, 25.0), ("b", "gym", 100, 25.0), ("c", "studio", 64, 32.0)]
+    clips = pd.DataFrame(rows, columns=["clip_id", "dataset", "n_frames", "fps"])
+    source = {"kind": "folder", "path": "/x"}
+    common = {"title": "t", "licence": "l", "tube": "truth", "source": source}
+    datasets = {
+        "gym": DatasetSettings(role="sports2d", supervision="truth_2d", **common),
+        "studio": DatasetSettings(role="mocap3d", supervision="full_3d", **common),
+    }
+    found = dataset_statistics(clips, datasets).set_index("dataset")
+    assert found.loc["gym", ["frames", "clips", "seconds"]].tolist() == [150, 2, 3.0]
+    assert found.loc["gym", "minutes"] == pytest.approx(0.1)
+    assert found[["gt_3d", "gt_2d", "in_the_wild"]].astype(int).values.tolist() == [[0, 1, 1], [1, 1, 0]]
+
+
+def test_hmmr_1_is_in_the_printed_units(setting):
+    statistics = pd.DataFrame(
+        {"dataset": list(DATASETS), "frames": 5000, "minutes": 3.0, "seconds": 2.5, "clips": 9, "gt_3d": True,
+         "gt_2d": True, "in_the_wild": False}
+    )  # fmt: skip
+    table = build_table("hmmr", "1", None, statistics, setting).set_index(["row_id", "metric"])
+    assert table.loc[("human36m", "frames"), "ours"] == 5.0
+    assert table.loc[("instavariety", "frames"), "ours"] == 0.005
+    assert table.loc[("nba", "gt_3d"), "ours"] == 1 and table["ours"].notna().all()
+
+
+def test_table_states_tell_what_is_missing(scores):
+    states = table_states(config()).set_index("table")
+    assert len(states) == 25
+    assert states.loc["hmmr-1", "state"] == states.loc["hmmr-2", "state"] == "complete"
+    assert states.loc["hmmr-2", ["rows_ours", "rows_total"]].tolist() == [4, 4]
+    assert states.loc["hmmr-6", "state"] == "partial" and "mesh_posed" in states.loc["hmmr-6", "missing"]
+    assert states.loc["phd-4", "state"] == "pending" and states.loc["phd-4", "rows_total"] == 16
+    assert states.loc["tcmr-4", "missing"].startswith("variant contextual-instavariety is not trained")
+    with_scores = table_states(config(), scores).set_index("table")
+    assert with_scores.loc["hmmr-2", "state"] == "complete" and with_scores.loc["hmmr-1", "state"] == "pending"
+
+
+def test_every_row_has_a_variant_or_is_cited_and_every_dataset_a_stand_in():
+    for cell in printed_tables().to_dict("records"):
+        if cell["kind"] in ("ours", "ablation", "baseline"):
+            assert variant_of(cell["paper"], cell["row_id"], cell["kind"])
+    assert {stand_in(name, "miniature") for name in PAPER_DATASETS} >= set(DATASETS)
+    assert stand_in("3dpw", "papers") == "3dpw" and stand_in("", "papers") == ""
