@@ -8,6 +8,7 @@ decodes, which keeps the frames the same bits everywhere.
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -153,7 +154,7 @@ def _at_rate(source: Iterator[TimedFrame], fps: Fraction | None) -> Iterator[Tim
             index += 1
         previous = current
     assert previous is not None
-    last = int(previous.time_s * fps + Fraction(1, 2))  # the last instant within half a period of the last frame
+    last = math.ceil(previous.time_s * fps - Fraction(1, 2))  # instants less than half a period after the last frame
     for _ in range(index, last + 1):
         yield previous
 
