@@ -19,6 +19,7 @@ FACE_CM = {"nose": (0, 5, 9), "left_eye": (3, 8, 7), "right_eye": (-3, 8, 7), "l
 FACE_CM |= {"right_ear": (-7, 6, 0), "head_top": (0, 18, 0)}
 FOOT_CM = {"heel": (0, -6, -4), "big_toe": (1, -2, 8), "small_toe": (-4, -2, 7)}
 FEATURES = 48
+SHOULDERS = indices_of(["left_shoulder", "right_shoulder"], SMPL_24)
 
 
 def _carrier(name: str) -> tuple[str, tuple[float, float, float]]:
@@ -58,6 +59,7 @@ def motion(generator: np.random.Generator, n_frames: int) -> Tensor:
     swing = generator.normal(0, 0.3, (24, 3)) * np.sin(2 * np.pi * rate * time + phase)
     swing += generator.normal(0, 0.1, (24, 3))
     swing[:, 0] *= 0.3
+    swing[:, SHOULDERS, 2] += (-1.2, 1.2)  # arms hang, as they mostly do
     rotations = axis_angle_to_matrix(torch.from_numpy(swing).float())
     upright = axis_angle_to_matrix(torch.tensor([np.pi, 0.0, 0.0]).float())
     rotations[:, 0] = upright @ rotations[:, 0]
@@ -76,7 +78,7 @@ def stick_clips(
     points = body(rotations, betas)
     center = 128 + torch.from_numpy(generator.normal(0, 6, (total, 2))).float()
     pixels = 80 * points[..., :2] + 128
-    person = pixels.amax(1) - pixels.amin(1)
+    person = 0.85 * (pixels.amax(1) - pixels.amin(1))  # a close crop, inside the bounds of the solved camera
     shift = (center - 128) / 80
     hidden = torch.cat([rotations[..., :2].flatten(1), shift, betas[:, :1]], dim=-1) @ mixing
     phi = torch.tanh(hidden) + noise * torch.from_numpy(generator.normal(0, 1, (total, FEATURES))).float()
@@ -105,5 +107,6 @@ def stick_data(train_clips: int = 12, validation_clips: int = 3, seed: int = 0) 
 
 def small_scale(**over: object) -> ScaleSettings:
     """Steps of a few milliseconds."""
-    settings = dict(width=32, regressor_width=32, steps=12, temporal_steps=12, batch_clips=4, clip_frames=14)
-    return ScaleSettings.model_validate({**settings, "validate_every_steps": 4, "judged_poses": 32, **over})
+    settings = {"width": 32, "regressor_width": 32, "steps": 12, "temporal_steps": 12, "batch_clips": 4}
+    settings |= {"clip_frames": 14, "validate_every_steps": 4, "judged_poses": 32}
+    return ScaleSettings.model_validate({**settings, **over})

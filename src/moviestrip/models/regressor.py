@@ -9,6 +9,7 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from moviestrip.models.parameters import BETAS_SIZE, BODY_JOINTS, ThetaLayout
 
@@ -35,8 +36,10 @@ class FeedbackRegressor(nn.Module):
         self, features: Float[Tensor, "... features"], start: Float[Tensor, "... estimate"]
     ) -> Float[Tensor, "... estimate"]:
         estimate = start
+        of_features, of_estimate = self.fc1.weight.split([features.shape[-1], start.shape[-1]], dim=1)
+        constant = linear(features, of_features, self.fc1.bias)  # the same in each iteration: computed once
         for _ in range(ITERATIONS):
-            hidden = self.dropout(self.fc1(torch.cat([features, estimate], dim=-1)).relu())
+            hidden = self.dropout((constant + linear(estimate, of_estimate)).relu())
             hidden = self.dropout(self.fc2(hidden).relu())
             estimate = estimate + self.fc3(hidden)
         return estimate

@@ -161,7 +161,7 @@ def join(
     rows = _rows_of_index(kept)
     label_of_row = _match(rows.assign(clip_id=rows["clip_id"].str.split(COPY_MARK).str[0]), labels, "labels", origin)
     crop_of_row = _match(rows, crops, "crops", origin)
-    has_3d = labels["has_3d"].to_numpy(bool)
+    has_3d = labels["has_3d"].to_numpy(bool, copy=True)
     return ClipDataset(
         clips=_clips_of(kept, has_3d[label_of_row]),
         backbone=backbone,

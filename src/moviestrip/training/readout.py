@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from moviestrip.errors import ConfigError
-from moviestrip.geometry import SCALE_BOUNDS, optimal_camera
+from moviestrip.geometry import optimal_camera
 from moviestrip.models.hmmr import FeatureStandardiser, Hmmr
 from moviestrip.models.parameters import ThetaLayout
 from moviestrip.training.data import ClipDataset, TrainingData
@@ -77,7 +77,7 @@ def true_theta(
     targets = dataset.targets(rows)
     points = body_points(targets.rotations, targets.betas)
     keypoints = targets.keypoints
-    camera = optimal_camera(points[..., :2], keypoints[..., :2], keypoints[..., 2], SCALE_BOUNDS)
+    camera = optimal_camera(points[..., :2], keypoints[..., :2], keypoints[..., 2])
     usable = camera.isfinite().all(-1, keepdim=True)
     typical = camera[usable[:, 0]].mean(0)
     return layout.join(torch.where(usable, camera, typical), layout.encode(targets.rotations), targets.betas)
