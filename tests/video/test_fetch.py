@@ -47,7 +47,7 @@ def test_a_folder_with_good_bad_and_missing_files(tmp_path, folder):
         64,
         48,
         25,
-        16,
+        15,
     )
     assert good["sha256"] == hashlib.sha256((folder / "good.mp4").read_bytes()).hexdigest()
     assert (page["status"], page["n_frames"]) == ("bad_video", 0)
