@@ -41,11 +41,11 @@ def pa_mpjpe(predicted: Array, target: Array) -> Array:
 def is_degenerate(joints: Array) -> Array:
     """Poses that cannot be aligned: a coordinate not finite, or all joints in one point: (..., J, 3) -> (...)."""
     xp = backend(joints)
-    finite = xp.isfinite(joints).all(-1).all(-1)
-    safe = xp.where(finite[..., None, None], joints, xp.zeros_like(joints))
-    size = xp.amax(xp.abs(safe), (-2, -1))
-    spread = xp.amax(xp.amax(safe, -2) - xp.amin(safe, -2), -1)
-    return ~finite | (spread <= COINCIDENT_SHARE[joints.dtype.itemsize] * size)
+    flat = (*joints.shape[:-2], joints.shape[-2] * 3)
+    with np.errstate(invalid="ignore"):  # infinities among the joints: the difference is NaN, and so degenerate
+        spread = xp.amax(xp.abs(joints - joints[..., :1, :]).reshape(flat), -1)
+    size = xp.amax(xp.abs(joints).reshape(flat), -1)
+    return ~(spread > COINCIDENT_SHARE[joints.dtype.itemsize] * size)  # false for NaN as well
 
 
 def center_on_hips(joints: Array) -> Array:
@@ -130,16 +130,12 @@ def hmmr_camera(predicted_px: Array, target_px: Array, visible: Array) -> Array:
 def per_vertex_error(predicted: Array, target: Array) -> Array:
     """Mean distance of corresponding vertices, (..., V, 3) twice -> (...), in blocks that fit the cache."""
     require_same_shape("per_vertex_error", predicted, target, last=3)
-    if isinstance(predicted, torch.Tensor):
-        return mpjpe(predicted, target)
     batch, vertices = predicted.shape[:-2], predicted.shape[-2]
     flat_predicted, flat_target = predicted.reshape(-1, vertices, 3), target.reshape(-1, vertices, 3)
     step = max(1, CHUNK_VALUES // max(1, 3 * vertices))
-    result = np.empty(len(flat_predicted), predicted.dtype)
-    for start in range(0, len(result), step):
-        block = slice(start, start + step)
-        result[block] = mpjpe(flat_predicted[block], flat_target[block])
-    return result.reshape(batch)
+    starts = range(0, max(1, len(flat_predicted)), step)
+    errors = [mpjpe(flat_predicted[start : start + step], flat_target[start : start + step]) for start in starts]
+    return backend(predicted).concatenate(errors).reshape(batch)
 
 
 def require_same_shape(name: str, predicted: Array, target: Array, last: int) -> None:
