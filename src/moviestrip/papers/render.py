@@ -29,13 +29,14 @@ BETWEEN = " │ "  # not the ASCII bar, which would end a Markdown cell
 
 TABLE_STYLE = """
 .paper-table{margin:1.5em 0;overflow-x:auto;font:14px/1.5 system-ui,sans-serif}
-.paper-table table{border-collapse:collapse;font-variant-numeric:tabular-nums}
-.paper-table th,.paper-table td{padding:.25em .7em;text-align:right;white-space:nowrap}
+.paper-table table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums}
+.paper-table th,.paper-table td{padding:.25em .5em;text-align:right;white-space:nowrap}
 .paper-table thead th{text-align:center;border-bottom:1px solid #bbb;font-weight:600}
 .paper-table tbody th{text-align:left;font-weight:400}
 .paper-table tbody tr:hover{background:#f6f6f6}
 .paper-table .ours{color:#0b62a4;font-style:italic}
 .paper-table .interval{color:#7a8a99;font-size:.85em;font-style:italic}
+.paper-table .first{border-left:1px solid #ccc}
 .paper-table .added th,.paper-table .added td{background:#eef5fb}
 .paper-table figcaption{max-width:75em;margin-bottom:.6em}
 .paper-table .world{background:#0b62a4;color:#fff;border-radius:.3em;padding:.05em .45em;font-size:.85em}
@@ -294,12 +295,15 @@ def to_html(table: pd.DataFrame, setting: Setting) -> str:
     heading = html.escape(grid.layout.heading)
     world = html.escape(world_name(setting))
     groups = _dataset_groups(grid.layout.columns)
-    top = "".join(f'<th colspan="{count}">{html.escape(title)}</th>' for title, count in groups)
-    names = "".join(f"<th>{html.escape(_header(column))}</th>" for column in grid.layout.columns)
+    first = [index == 0 for _, count in groups for index in range(count)]
+    top = "".join(f'<th class="first" colspan="{count}">{html.escape(title)}</th>' for title, count in groups)
+    names = "".join(
+        _html_tag("th", new, html.escape(_header(c))) for new, c in zip(first, grid.layout.columns, strict=True)
+    )
     head = (f"<tr><th></th>{top}</tr>" if any(title for title, _ in groups) else "") + (
         f'<tr><th><span class="printed">printed</span> | <span class="ours">ours ({world})</span></th>{names}</tr>'
     )
-    body = "".join(map(_html_row, grid.labels, grid.added, grid.cells))
+    body = "".join(_html_row(*row, first) for row in zip(grid.labels, grid.added, grid.cells, strict=True))
     return (
         f'<figure class="paper-table" id="{grid.layout.paper}-{grid.layout.number}"><style>{TABLE_STYLE}</style>\n'
         f'<figcaption><strong>{heading}</strong> <span class="world">{world}</span><br>\n'
@@ -308,15 +312,20 @@ def to_html(table: pd.DataFrame, setting: Setting) -> str:
     )
 
 
-def _html_row(label: str, added: bool, row: Sequence[Cell]) -> str:
+def _html_row(label: str, added: bool, row: Sequence[Cell], first: Sequence[bool]) -> str:
     style = ' class="added"' if added else ""
-    return f"<tr{style}><th>{html.escape(label)}</th>{''.join(map(_html_cell, row))}</tr>\n"
+    cells = "".join(_html_tag("td", new, _html_cell(cell)) for new, cell in zip(first, row, strict=True))
+    return f"<tr{style}><th>{html.escape(label)}</th>{cells}</tr>\n"
+
+
+def _html_tag(tag: str, first_of_dataset: bool, content: str) -> str:
+    return f"<{tag}{' class=first' if first_of_dataset else ''}>{content}</{tag}>"
 
 
 def _html_cell(cell: Cell) -> str:
     ours = f'<span class="ours">{html.escape(cell.ours)}</span>' if cell.ours else NOTHING
     interval = f' <span class="interval">{html.escape(cell.interval)}</span>' if cell.interval else ""
-    return f'<td><span class="printed">{html.escape(cell.printed)}</span> | {ours}{interval}</td>'
+    return f'<span class="printed">{html.escape(cell.printed)}</span> | {ours}{interval}'
 
 
 def write_table_files(folder: Path, table: pd.DataFrame, setting: Setting) -> list[Path]:
