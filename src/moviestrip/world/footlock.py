@@ -11,7 +11,14 @@ from jaxtyping import Bool, Float
 from scipy.ndimage import gaussian_filter1d
 
 from moviestrip.world.kinematics import (
-    ANKLES, FEET, JOINT, SOLE_BELOW_FOOT_JOINT_M, Motion, RestSkeleton, forward_kinematics, lowest_point_m,
+    ANKLES,
+    FEET,
+    JOINT,
+    SOLE_BELOW_FOOT_JOINT_M,
+    Motion,
+    RestSkeleton,
+    forward_kinematics,
+    lowest_point_m,
     pose_of_global,
 )  # fmt: skip
 from moviestrip.world.limbs import LEGS, MAXIMUM_REACH, bend_direction, solve_limb
@@ -64,7 +71,9 @@ def held_places(
         before = runs[number - 1][1] if number else -10 * ease
         after = runs[number + 1][0] if number + 1 < len(runs) else len(balls) + 10 * ease
         correction[start:stop], weight[start:stop] = place - balls[start:stop], 1
-        _ease(correction, weight, place - balls[start], range(start - 1, max(start - ease, (before + start) // 2) - 1, -1))
+        _ease(
+            correction, weight, place - balls[start], range(start - 1, max(start - ease, (before + start) // 2) - 1, -1)
+        )
         _ease(correction, weight, place - balls[stop - 1], range(stop, min(stop + ease, (after + stop + 1) // 2)))
     places = balls + correction
     places[:, 1] = np.maximum(places[:, 1], SOLE_BELOW_FOOT_JOINT_M)
@@ -136,5 +145,3 @@ def _set_leg(rotations: np.ndarray, joints: np.ndarray, rest: RestSkeleton, side
     pole = bend_direction(joints, rotations, limb)
     upper, lower = solve_limb(rest, limb, joints[:, JOINT[limb.upper]], ankle, pole)
     rotations[:, JOINT[limb.upper]], rotations[:, JOINT[limb.middle]] = upper, lower
-
-

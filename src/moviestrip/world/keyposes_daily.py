@@ -9,7 +9,7 @@ from typing import Any
 from moviestrip.world.dice import Dice, Repetition
 from moviestrip.world.posture import Score
 
-HANGING = (0.16, -0.93, 0.08)
+HANGING = (0.17, -0.965, 0.06)
 Posture = dict[str, Any]
 
 
@@ -114,9 +114,7 @@ def eating(dice: Dice, score: Score) -> Repetition:
 
     def repeat() -> None:
         score.key(dice.about(0.45, 0.2), right_hand=(plate[0] - 0.05, plate[1] - 0.03, plate[2]), head=(0.35, 0, 0))
-        score.key(
-            dice.about(0.6, 0.2), right_hand=mouth, right_elbow=0.45, head=(0.12, 0, 0), spine=(bow + 0.1, 0, 0)
-        )
+        score.key(dice.about(0.6, 0.2), right_hand=mouth, right_elbow=0.45, head=(0.12, 0, 0), spine=(bow + 0.1, 0, 0))
         score.hold(dice.between(0.1, 0.35))
         left = (dice.between(-0.3, -0.1), dice.between(-0.58, -0.4), 0.5)
         score.key(
@@ -148,9 +146,7 @@ def greeting(dice: Dice, score: Score) -> Repetition:
         score.key(0.7, lean=0.0, spine=(0.05, 0, 0), pelvis=(0, 0.985, 0), head=(0, 0, 0))
 
     def handshake() -> None:
-        score.step(
-            "right", -0.12, 0.3, 0.5, 0.06, pelvis=(0, 0.97, 0.14), right_hand=(-0.1, -0.35, 0.75), lean=0.12
-        )
+        score.step("right", -0.12, 0.3, 0.5, 0.06, pelvis=(0, 0.97, 0.14), right_hand=(-0.1, -0.35, 0.75), lean=0.12)
         for _ in range(dice.one_of((2, 3))):
             score.key(0.14, right_hand=(-0.1, -0.25, 0.75)).key(0.14, right_hand=(-0.1, -0.42, 0.75))
         score.step("right", -0.13, 0.0, 0.6, 0.06, pelvis=(0, 0.985, 0), right_hand=rest, lean=0.0)
@@ -167,8 +163,8 @@ def greeting(dice: Dice, score: Score) -> Repetition:
 
 def phoning(dice: Dice, score: Score) -> Repetition:
     seated = _settle_down(dice, score, 0.35)
-    ear = (-0.16, 0.3, 0.16)
-    score.start(right_hand=ear, right_elbow=dice.between(0.2, 0.7), head=(0.08, 0.1, 0.15))
+    ear = (-0.2, 0.17, 0.26)
+    score.start(right_hand=ear, right_elbow=dice.between(0.0, 0.45), head=(0.08, 0.1, 0.15))
     gestures, wander = dice.between(0.2, 1.0), dice.between(0.2, 0.7)
     rest = tuple(score.now("left_hand"))
 
@@ -195,7 +191,16 @@ def posing(dice: Dice, score: Score) -> Repetition:
 
     def pose() -> Posture:
         left, right = (
-            dice.one_of(((0.05, -0.66, 0.1), (0.1, 0.9, 0.05), (0.7, 0.35, 0.2), (-0.12, 0.4, -0.02), (-0.5, -0.3, 0.35), HANGING))
+            dice.one_of(
+                (
+                    (0.05, -0.66, 0.1),
+                    (0.12, 0.97, 0.05),
+                    (0.7, 0.35, 0.2),
+                    (-0.12, 0.4, -0.02),
+                    (-0.5, -0.3, 0.35),
+                    HANGING,
+                )
+            )
             for _ in range(2)
         )
         side = dice.one_of((-1, 1))
@@ -210,7 +215,9 @@ def posing(dice: Dice, score: Score) -> Repetition:
     def repeat() -> None:
         foot = dice.one_of(("left", "right"))
         sign = 1 if foot == "left" else -1
-        score.step(foot, sign * dice.between(0.12, 0.32), dice.between(-0.2, 0.25), dice.between(0.5, 0.8), 0.06, **pose())
+        score.step(
+            foot, sign * dice.between(0.12, 0.32), dice.between(-0.2, 0.25), dice.between(0.5, 0.8), 0.06, **pose()
+        )
         score.hold(dice.between(0.4, 1.0))
         score.key(dice.between(0.4, 0.8), **pose())
         score.hold(dice.between(0.3, 0.9))
@@ -225,9 +232,17 @@ def purchases(dice: Dice, score: Score) -> Repetition:
 
     def repeat() -> None:
         if dice.chance(0.5):
-            score.key(0.6, right_hand=(0.0, shelf, 0.85), head=(-0.3 * shelf, 0, 0), pelvis=(-0.03, 0.99, 0.05), toes=(0.2, 0.0))
+            score.key(
+                0.6,
+                right_hand=(0.0, shelf, 0.85),
+                head=(-0.3 * shelf, 0, 0),
+                pelvis=(-0.03, 0.99, 0.05),
+                toes=(0.2, 0.0),
+            )
             score.hold(0.2)
-            score.key(0.6, right_hand=(-0.2, -0.3, 0.5), left_hand=(-0.15, -0.35, 0.5), head=(0.3, 0, 0), pelvis=(0, 0.985, 0))
+            score.key(
+                0.6, right_hand=(-0.2, -0.3, 0.5), left_hand=(-0.15, -0.35, 0.5), head=(0.3, 0, 0), pelvis=(0, 0.985, 0)
+            )
         else:
             score.key(
                 0.8, pelvis=(0, low, -0.2), lean=0.7, spine=(0.4, -0.2, 0), right_hand=(0.05, -0.75, 0.55), knees=0.3,
@@ -235,7 +250,13 @@ def purchases(dice: Dice, score: Score) -> Repetition:
             )  # fmt: skip
             score.hold(0.25)
             score.key(
-                0.8, pelvis=(0, 0.985, 0), lean=0.0, spine=(0.05, 0, 0), hands=(-0.2, -0.35, 0.5), knees=0.1, head=(0.3, 0, 0)
+                0.8,
+                pelvis=(0, 0.985, 0),
+                lean=0.0,
+                spine=(0.05, 0, 0),
+                hands=(-0.2, -0.35, 0.5),
+                knees=0.1,
+                head=(0.3, 0, 0),
             )
         score.key(0.4, left_hand=(-0.1, -0.3, 0.52), head=(0.35, 0.15, 0))
         score.hold(dice.between(0.2, 0.6))
@@ -258,7 +279,9 @@ def sitting(dice: Dice, score: Score) -> Repetition:
         if dice.chance(0.45):
             foot = dice.one_of(("left", "right"))
             sign = 1 if foot == "left" else -1
-            score.step(foot, sign * dice.between(0.08, 0.28), dice.between(-0.12, 0.3), dice.between(0.5, 0.8), 0.05, **changes)
+            score.step(
+                foot, sign * dice.between(0.08, 0.28), dice.between(-0.12, 0.3), dice.between(0.5, 0.8), 0.05, **changes
+            )
         else:
             score.key(dice.between(0.6, 1.1), **changes)
         score.hold(dice.between(0.3, 0.9))
@@ -368,7 +391,7 @@ def waiting(dice: Dice, score: Score) -> Repetition:
 def lunge(dice: Dice, score: Score) -> Repetition:
     length, depth = dice.between(0.6, 0.9), dice.between(0.58, 0.76)
     kind = dice.one_of(("forward", "forward", "sideways"))
-    hands = dice.one_of(((0.05, -0.68, 0.12), (-0.15, -0.3, 0.42), (0.1, 0.92, 0.05), HANGING, (0.9, 0.05, 0.0)))
+    hands = dice.one_of(((0.05, -0.68, 0.12), (-0.15, -0.3, 0.42), (0.12, 0.97, 0.05), HANGING, (0.98, 0.05, 0.0)))
     tempo, twist = dice.between(0.85, 1.3), dice.one_of((0.0, 0.5))
     score.start(hands=hands, elbows=1.0 if hands[1] == -0.68 else 0.1, toes=(0.08, 0), pelvis=(0, 0.985, 0))
     lead = ["left", "right"]
@@ -385,7 +408,9 @@ def lunge(dice: Dice, score: Score) -> Repetition:
         score.step(side, *target, 0.5 * tempo, 0.1, pelvis=pelvis, lean=0.08)
         bottom = (pelvis[0], low, pelvis[2])
         heel = {f"{other}_toes": (0.08, 0.95)} if kind == "forward" else {}
-        score.key(0.35 * tempo, pelvis=bottom, spine=(0.05, sign * twist, 0), lean=0.1 if kind == "forward" else 0.45, **heel)
+        score.key(
+            0.35 * tempo, pelvis=bottom, spine=(0.05, sign * twist, 0), lean=0.1 if kind == "forward" else 0.45, **heel
+        )
         score.hold(dice.between(0.05, 0.3))
         score.key(0.3 * tempo, pelvis=pelvis, spine=(0.02, 0, 0), lean=0.05, **{f"{other}_toes": (0.08, 0.0)})
         score.step(side, sign * 0.13, 0.0, 0.5 * tempo, 0.1, pelvis=(0, 0.985, 0), lean=0.0)
@@ -426,7 +451,9 @@ def reach(dice: Dice, score: Score) -> Repetition:
         low = 0.55 + 0.43 * min(1.0, up + 1) if up < 0 else 0.99
         rise = max(0.0, 0.4 * (up - 0.3))
         turn = 0.3 * across * (1 if arms[0] == "left" else -1)
-        target: Posture = {f"{side}_hand": (0.5 * across, max(-0.75, up), max(forward, 0.5 if up < 0 else 0)) for side in arms}
+        target: Posture = {
+            f"{side}_hand": (0.5 * across, max(-0.75, up), max(forward, 0.5 if up < 0 else 0)) for side in arms
+        }
         score.key(
             dice.about(0.8, 0.15), **target, pelvis=(0, low, -0.35 * (1 - low)), lean=0.8 * (1 - low) + 0.05,
             spine=(0.15 - 0.2 * max(up, 0), turn, 0), head=(-0.4 * up, turn, 0), toes=(0.15, rise), knees=0.25,

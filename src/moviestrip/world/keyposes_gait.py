@@ -11,7 +11,7 @@ from typing import Any
 from moviestrip.world.dice import Dice, Repetition
 from moviestrip.world.posture import Score
 
-HANGING = (0.16, -0.93, 0.08)
+HANGING = (0.17, -0.965, 0.06)
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Gait:
     lift: float
     roll: float  # of the foot: heel strike and push-off
     hip_height: float = 0.965
+    tuck: float = 0.0  # how much the heel is drawn up behind, as in running
 
 
 class Walker:
@@ -40,7 +41,11 @@ class Walker:
         self.side = "right"
         width = gait.width
         score.start(
-            left_foot=(width, 0, 0), right_foot=(-width, 0, 0), pelvis=(0, gait.hip_height, 0), lean=gait.lean, toes=(0.1, 0)
+            left_foot=(width, 0, 0),
+            right_foot=(-width, 0, 0),
+            pelvis=(0, gait.hip_height, 0),
+            lean=gait.lean,
+            toes=(0.1, 0),
         )
 
     def _place(self, sign: float, ahead: float) -> tuple[float, float]:
@@ -70,10 +75,14 @@ class Walker:
         }  # fmt: skip
         self.score.key(gait.step_s, **(end | self._arms(sign * share) | changes))
         self.score.passing(0.15, **{f"{side}_toes": (sign * (self.heading - gait.turn_a_step) + 0.1, 0.9 * roll)})
-        self.score.passing(0.55, **{f"{side}_toes": (yaw, 0.1 * roll)})
-        self.score.passing(0.45, **{f"{other}_toes": (behind, 0.0)})
+        self.score.passing(0.3, **{f"{side}_toes": (yaw, 0.6 * roll + 0.9 * gait.tuck)})
+        self.score.passing(0.65, **{f"{side}_toes": (yaw, 0.1 * roll)})
+        for part in (0.2, 0.6):
+            self.score.passing(part, **{f"{other}_toes": (behind, 0.0)})
+        along = 0.45 - 0.2 * gait.tuck
         self.score.passing(
-            0.4, **{f"{side}_foot": (before[0] + 0.45 * (x - before[0]), gait.lift, before[2] + 0.45 * (z - before[2]))}
+            along,
+            **{f"{side}_foot": (before[0] + along * (x - before[0]), gait.lift, before[2] + along * (z - before[2]))},
         )
         stance_x = self.score.now(f"{other}_foot")[0]
         self.score.passing(
@@ -89,8 +98,8 @@ class Walker:
     def _arms(self, forward_leg: float) -> dict[str, Any]:
         """Each arm swings with the opposite leg."""
         gait = self.gait
-        up = -0.93 + 0.45 * gait.bend
-        out = 0.16 - 0.2 * gait.bend
+        up = -0.95 + 0.47 * gait.bend
+        out = 0.17 - 0.21 * gait.bend
         ahead = {"left": -forward_leg, "right": forward_leg}
         return {
             f"{side}_hand": (
@@ -118,7 +127,7 @@ def walking(dice: Dice, score: Score) -> Repetition:
 def running(dice: Dice, score: Score) -> Repetition:
     gait = _gait(
         dice, step=dice.between(0.7, 1.0), step_s=dice.between(0.32, 0.4), bend=dice.between(0.8, 1.0), lean=dice.between(0.12, 0.25),
-        lift=dice.between(0.28, 0.45), bounce=dice.between(0.025, 0.045), hip_height=0.93, swing=dice.between(0.8, 1.2),
+        lift=dice.between(0.28, 0.45), bounce=dice.between(0.025, 0.045), hip_height=0.93, swing=dice.between(0.8, 1.2), tuck=1.0,
     )  # fmt: skip
     return Walker(score, gait).step
 
@@ -199,7 +208,9 @@ def walking_together(dice: Dice, score: Score) -> Repetition:
 def turning(dice: Dice, score: Score) -> Repetition:
     """On the spot, by small steps, then a pause."""
     angle = dice.one_of((-1, 1)) * dice.between(0.4, 0.85)
-    gait = _gait(dice, step=0.0, width=dice.between(0.09, 0.16), turn_a_step=angle, lift=dice.between(0.05, 0.1), roll=0.3)
+    gait = _gait(
+        dice, step=0.0, width=dice.between(0.09, 0.16), turn_a_step=angle, lift=dice.between(0.05, 0.1), roll=0.3
+    )
     walker = Walker(score, gait)
     walker.side = "left" if angle > 0 else "right"
     arms = dice.one_of((HANGING, (0.7, -0.3, 0.2), (0.05, -0.68, 0.12), (0.95, 0.1, 0.0)))
@@ -218,7 +229,14 @@ def side_steps(dice: Dice, score: Score) -> Repetition:
     width, crouch = dice.between(0.35, 0.6), dice.between(0.78, 0.95)
     tempo, steps = dice.between(0.3, 0.5), dice.one_of((1, 2, 3))
     guard = dice.one_of(((0.55, -0.35, 0.45), (-0.1, -0.2, 0.45), (0.2, -0.8, 0.2), (0.8, 0.3, 0.2)))
-    score.start(pelvis=(0, crouch, -0.08), lean=0.3 * (1 - crouch) * 4, knees=0.25, hands=guard, left_foot=(0.16, 0, 0), right_foot=(-0.16, 0, 0))
+    score.start(
+        pelvis=(0, crouch, -0.08),
+        lean=0.3 * (1 - crouch) * 4,
+        knees=0.25,
+        hands=guard,
+        left_foot=(0.16, 0, 0),
+        right_foot=(-0.16, 0, 0),
+    )
     place = 0.0
 
     def repeat() -> None:

@@ -4,8 +4,13 @@ Everything is written for a right-handed person; left-handed ones are the mirror
 `posture`: hands are (outward, up, forward) from the shoulder in arms, feet and pelvis in legs.
 """
 
+import math
+from typing import Any
+
 from moviestrip.world.dice import Dice, Repetition
 from moviestrip.world.posture import Score
+
+Posture = dict[str, Any]
 
 
 def squats(dice: Dice, score: Score) -> Repetition:
@@ -13,13 +18,13 @@ def squats(dice: Dice, score: Score) -> Repetition:
     toes, lean = dice.between(0.1, 0.6), dice.between(0.3, 0.7)
     arms = dice.one_of(("forward", "chest", "overhead", "behind_head", "hips"))
     top = {
-        "forward": (0.15, -0.9, 0.15), "chest": (-0.2, -0.3, 0.45), "overhead": (0.1, 0.9, 0.1),
+        "forward": (0.15, -0.9, 0.15), "chest": (-0.2, -0.3, 0.45), "overhead": (0.12, 0.965, 0.06),
         "behind_head": (-0.05, 0.42, -0.06), "hips": (0.1, -0.7, 0.1),
     }[arms]  # fmt: skip
     low = (0.0, 0.02, 0.95) if arms == "forward" else top
     elbows = 0.6 if arms == "chest" else 0.9 if arms == "hips" else 0
     tempo = dice.between(0.7, 1.3)
-    feet = {"left_foot": (width, 0, 0), "right_foot": (-width, 0, 0), "toes": (toes, 0)}
+    feet: Posture = {"left_foot": (width, 0, 0), "right_foot": (-width, 0, 0), "toes": (toes, 0)}
     score.start(**feet, knees=0.15, hands=top, elbows=elbows)
 
     def repeat() -> None:
@@ -40,15 +45,13 @@ def squats(dice: Dice, score: Score) -> Repetition:
 def jumping_jacks(dice: Dice, score: Score) -> Repetition:
     width, tempo = dice.between(0.3, 0.5), dice.between(0.27, 0.42)
     half = dice.chance(0.35)
-    up = (0.95, 0.2, 0.0) if half else (0.12, 0.93, 0.02)
-    down = (0.2, -0.93, 0.02)
+    up = (0.96, 0.2, 0.0) if half else (0.14, 0.975, 0.02)
+    down = (0.2, -0.96, 0.04)
     air = dice.between(0.05, 0.11)
     score.start(hands=down)
 
     def land(x: float, hands: tuple[float, float, float], after_s: float) -> None:
-        score.key(
-            after_s, left_foot=(x, 0, 0), right_foot=(-x, 0, 0), pelvis=(0, 0.97, 0), hands=hands, toes=(0.2, 0)
-        )
+        score.key(after_s, left_foot=(x, 0, 0), right_foot=(-x, 0, 0), pelvis=(0, 0.97, 0), hands=hands, toes=(0.2, 0))
         score.passing(0.5, left_foot=((x + 0.24) / 2, air, 0), right_foot=(-(x + 0.24) / 2, air, 0))
         score.passing(0.5, pelvis=(0, 1.0 + air, 0), toes=(0.2, 0.5))
         if not half:
@@ -90,22 +93,23 @@ def jump_rope(dice: Dice, score: Score) -> Repetition:
 
 
 def push_ups(dice: Dice, score: Score) -> Repetition:
-    width, low = dice.between(0.22, 0.42), dice.between(0.19, 0.27)
-    tempo, slope = dice.between(0.6, 1.1), dice.between(-0.06, 0.04)
-    ahead = 0.62
-    holds = {"left_hold": (width, 0.05, ahead), "right_hold": (-width, 0.05, ahead), "holding": 1.0}
-    feet = {"left_foot": (0.11, 0, -1.08), "right_foot": (-0.11, 0, -1.08), "toes": (0.0, 1.15)}
-    score.start(
-        **holds, **feet, pelvis=(0, 0.42, -0.06), lean=1.27 + slope, spine=(-0.05, 0, 0), head=(-0.3, 0, 0), knees=0.0,
-        elbows=0.35,
-    )  # fmt: skip
+    width, low = dice.between(0.22, 0.42), dice.between(0.17, 0.26)
+    tempo, sag = dice.between(0.6, 1.1), dice.between(-0.02, 0.12)
+    high, ahead = 0.4, dice.between(0.46, 0.54)
+
+    def body(height: float) -> Posture:
+        """Trunk and legs in one line from the toes."""
+        lean = math.pi / 2 - math.asin(height - 0.14) + sag
+        return {"pelvis": (0, height, -0.02), "lean": lean, "head": (-0.35, 0, 0)}
+
+    holds: Posture = {"left_hold": (width, 0.06, ahead), "right_hold": (-width, 0.06, ahead), "holding": 1.0}
+    feet: Posture = {"left_foot": (0.11, 0, -1.14), "right_foot": (-0.11, 0, -1.14), "toes": (0.0, 1.15)}
+    score.start(**holds, **feet, **body(high), spine=(-sag, 0, 0), knees=0.0, elbows=0.35)
 
     def repeat() -> None:
-        score.key(
-            dice.about(tempo), pelvis=(0, dice.about(low, 0.04), -0.02), lean=1.46 + slope, head=(-0.45, 0, 0), elbows=0.9
-        )
+        score.key(dice.about(tempo), **body(dice.about(low, 0.04)), elbows=0.9)
         score.hold(dice.between(0.02, 0.2))
-        score.key(dice.about(0.8 * tempo), pelvis=(0, 0.42, -0.06), lean=1.27 + slope, head=(-0.3, 0, 0), elbows=0.35)
+        score.key(dice.about(0.8 * tempo), **body(high), elbows=0.35)
         score.hold(dice.between(0.05, 0.3))
 
     return repeat
@@ -117,8 +121,8 @@ def sit_ups(dice: Dice, score: Score) -> Repetition:
     hands = {"behind_head": (-0.12, 0.42, 0.0), "crossed": (-0.5, -0.12, 0.32), "forward": (0.0, -0.25, 0.85)}[arms]
     elbows = 0.7 if arms == "crossed" else 0.2
     tempo, twist = dice.between(0.8, 1.4), dice.one_of((0.0, 0.0, 0.45))
-    feet = {"left_foot": (0.16, 0, feet_z), "right_foot": (-0.16, 0, feet_z)}
-    lying = {"pelvis": (0, 0.045, 0), "lean": -1.5, "spine": (-0.02, 0, 0), "head": (0.1, 0, 0)}
+    feet: Posture = {"left_foot": (0.16, 0, feet_z), "right_foot": (-0.16, 0, feet_z)}
+    lying: Posture = {"pelvis": (0, 0.045, 0), "lean": -1.5, "spine": (-0.02, 0, 0), "head": (0.1, 0, 0)}
     score.start(**feet, **lying, hands=hands, elbows=elbows, knees=0.12)
     side = 1.0
 
@@ -142,7 +146,7 @@ def bench_press(dice: Dice, score: Score) -> Repetition:
     grip, bench = dice.between(0.2, 0.45), dice.between(0.36, 0.44)
     tempo, arch = dice.between(0.7, 1.2), dice.between(0.0, 0.18)
     feet_z, feet_x = dice.between(0.42, 0.58), dice.between(0.22, 0.36)
-    feet = {"left_foot": (feet_x, 0, feet_z), "right_foot": (-feet_x, 0, feet_z), "toes": (0.35, 0)}
+    feet: Posture = {"left_foot": (feet_x, 0, feet_z), "right_foot": (-feet_x, 0, feet_z), "toes": (0.35, 0)}
     top, low = (grip, 0.02, 0.95), (grip + 0.22, -0.3, 0.3)
     score.start(
         **feet, pelvis=(0, bench, 0), lean=-1.53, spine=(-arch, 0, 0), head=(0.1 + arch, 0, 0), knees=0.35, hands=top,
@@ -162,7 +166,7 @@ def pull_ups(dice: Dice, score: Score) -> Repetition:
     grip, bend = dice.between(0.2, 0.42), dice.between(0.0, 1.0)
     tempo, top = dice.between(0.8, 1.3), dice.between(1.5, 1.62)
     bar_y, hang = 2.38, 1.12
-    holds = {"left_hold": (grip, bar_y, 0.1), "right_hold": (-grip, bar_y, 0.1), "holding": 1.0}
+    holds: Posture = {"left_hold": (grip, bar_y, 0.1), "right_hold": (-grip, bar_y, 0.1), "holding": 1.0}
     cross = 0.06 if bend > 0.4 else 0.09
 
     def body(height: float, sway: float, kick: float) -> dict[str, tuple[float, ...]]:
@@ -193,9 +197,9 @@ def clean_and_jerk(dice: Dice, score: Score) -> Repetition:
     grip, split = dice.between(0.05, 0.28), dice.between(0.22, 0.4)
     low, catch = dice.between(0.5, 0.64), dice.between(0.55, 0.85)
     tempo = dice.between(0.8, 1.2)
-    floor = {"pelvis": (0, low, -0.28), "lean": 0.85, "spine": (0.15, 0, 0), "head": (-0.6, 0, 0)}
-    bar_low, rack, over = (grip, -0.95, 0.25), (grip, 0.08, 0.22), (grip + 0.08, 0.93, 0.02)
-    stand = {"pelvis": (0, 0.98, 0), "lean": 0.0, "spine": (0, 0, 0), "head": (0, 0, 0)}
+    floor: Posture = {"pelvis": (0, low, -0.28), "lean": 0.85, "spine": (0.15, 0, 0), "head": (-0.6, 0, 0)}
+    bar_low, rack, over = (grip, -0.95, 0.25), (grip, 0.08, 0.22), (grip + 0.08, 0.965, 0.02)
+    stand: Posture = {"pelvis": (0, 0.98, 0), "lean": 0.0, "spine": (0, 0, 0), "head": (0, 0, 0)}
     score.start(**floor, left_foot=(0.15, 0, 0), right_foot=(-0.15, 0, 0), knees=0.35, hands=bar_low)
 
     def repeat() -> None:
@@ -206,7 +210,9 @@ def clean_and_jerk(dice: Dice, score: Score) -> Repetition:
         score.key(0.6 * tempo, **stand)
         score.hold(dice.between(0.2, 0.5))
         score.key(0.25, pelvis=(0, 0.88, 0))
-        score.step("left", 0.14, split, 0.28, 0.07, right_foot=(-0.14, 0, 0), hands=over, pelvis=(0, 0.84, 0.02), elbows=0.0)
+        score.step(
+            "left", 0.14, split, 0.28, 0.07, right_foot=(-0.14, 0, 0), hands=over, pelvis=(0, 0.84, 0.02), elbows=0.0
+        )
         score.key(0.3).step("left", 0.14, 0.0, 0.45, 0.05, pelvis=(0, 0.98, 0))
         score.hold(dice.between(0.2, 0.5))
         score.key(0.45, hands=rack, elbows=-0.7, pelvis=(0, 0.95, 0))
@@ -251,7 +257,7 @@ def golf_swing(dice: Dice, score: Score) -> Repetition:
     back, through = dice.between(0.6, 1.1), dice.between(0.8, 1.3)
     top_up, full = dice.between(0.1, 0.6), dice.chance(0.75)
     tempo = dice.between(0.85, 1.2)
-    address = {
+    address: Posture = {
         "pelvis": (0, 0.93, -0.08), "lean": lean, "spine": (0.25, 0, 0), "turn": 0.0, "head": (0.2, 0, 0),
         "left_hand": (-0.42, -0.75, 0.42), "right_hand": (-0.36, -0.8, 0.4), "elbows": 0.1,
         "toes": (0.2, 0), "knees": 0.15,
@@ -289,7 +295,7 @@ def baseball_swing(dice: Dice, score: Score) -> Repetition:
     stride, load = dice.between(0.12, 0.32), dice.between(0.15, 0.4)
     level, tempo = dice.between(-0.2, 0.15), dice.between(0.9, 1.2)
     crouch = dice.between(0.84, 0.95)
-    stance = {
+    stance: Posture = {
         "turn": -1.45, "pelvis": (0, crouch, -0.05), "lean": 0.18, "spine": (0.1, 0, 0), "head": (0.0, 1.1, 0),
         "left_hand": (-0.72, 0.02, 0.28), "right_hand": (0.0, 0.08, 0.28), "left_elbow": 0.3, "right_elbow": 0.9,
         "left_toes": (-1.2, 0), "right_toes": (1.45, 0), "knees": 0.2,
@@ -328,7 +334,7 @@ def baseball_pitch(dice: Dice, score: Score) -> Repetition:
     stride, knee = dice.between(0.6, 0.85), dice.between(0.3, 0.62)
     slot, tempo = dice.between(0.15, 0.75), dice.between(0.9, 1.25)
     bow = dice.between(0.45, 0.85)
-    ready = {
+    ready: Posture = {
         "turn": -1.4, "pelvis": (0, 0.98, 0), "lean": 0.05, "spine": (0.05, 0, 0), "head": (0.05, 1.1, 0),
         "hands": (-0.32, -0.3, 0.42), "elbows": 0.25, "left_toes": (-1.2, 0), "right_toes": (1.4, 0), "knees": 0.1,
     }  # fmt: skip
@@ -368,7 +374,7 @@ def baseball_pitch(dice: Dice, score: Score) -> Repetition:
 def bowl(dice: Dice, score: Score) -> Repetition:
     stride, low = dice.between(0.5, 0.75), dice.between(0.6, 0.78)
     back, tempo = dice.between(0.45, 0.85), dice.between(0.9, 1.25)
-    ready = {
+    ready: Posture = {
         "pelvis": (0, 0.95, 0), "lean": 0.15, "spine": (0.15, 0, 0), "head": (0, 0, 0), "turn": 0.0,
         "right_hand": (-0.15, -0.35, 0.45), "left_hand": (-0.3, -0.38, 0.45), "elbows": 0.15, "toes": (0.1, 0),
     }  # fmt: skip
@@ -404,7 +410,7 @@ def tennis_forehand(dice: Dice, score: Score) -> Repetition:
     step_z, turn = dice.between(0.25, 0.5), dice.between(0.7, 1.1)
     low, high = dice.between(-0.6, -0.2), dice.between(0.1, 0.5)
     tempo, crouch = dice.between(0.9, 1.25), dice.between(0.82, 0.92)
-    ready = {
+    ready: Posture = {
         "pelvis": (0, crouch, -0.05), "lean": 0.25, "spine": (0.15, 0, 0), "turn": 0.0, "head": (-0.15, 0, 0),
         "right_hand": (-0.15, -0.35, 0.6), "left_hand": (-0.3, -0.25, 0.62), "elbows": 0.2, "toes": (0.25, 0),
         "knees": 0.3,
@@ -439,7 +445,7 @@ def tennis_serve(dice: Dice, score: Score) -> Repetition:
     bend, arch = dice.between(0.82, 0.93), dice.between(0.1, 0.35)
     hop, tempo = dice.between(0.0, 0.12), dice.between(0.9, 1.2)
     toss = dice.between(0.85, 0.95)
-    ready = {
+    ready: Posture = {
         "turn": -1.1, "pelvis": (0, 0.98, 0), "lean": 0.05, "spine": (0.05, 0, 0), "head": (0, 0.8, 0),
         "right_hand": (-0.2, -0.45, 0.5), "left_hand": (-0.25, -0.45, 0.55), "elbows": 0.1,
         "left_toes": (-0.8, 0), "right_toes": (1.35, 0), "knees": 0.1,
@@ -475,22 +481,30 @@ def tennis_serve(dice: Dice, score: Score) -> Repetition:
 
 
 def kick(dice: Dice, score: Score) -> Repetition:
-    height, back = dice.between(0.25, 0.95), dice.between(0.3, 0.55)
+    height, back = dice.between(0.35, 0.95), dice.between(0.3, 0.55)
     sideways, tempo = dice.one_of((0.0, 0.0, 0.45)), dice.between(0.9, 1.3)
     guard = dice.chance(0.4)
-    hands = (-0.1, 0.02, 0.42) if guard else (0.3, -0.85, 0.1)
-    stand = {"pelvis": (0, 0.97, 0), "lean": 0.05, "spine": (0.05, 0, 0), "turn": 0.0, "hands": hands, "toes": (0.15, 0)}
+    hands = (-0.1, 0.02, 0.42) if guard else (0.27, -0.93, 0.1)
+    stand: Posture = {
+        "pelvis": (0, 0.97, 0),
+        "lean": 0.05,
+        "spine": (0.05, 0, 0),
+        "turn": 0.0,
+        "hands": hands,
+        "toes": (0.15, 0),
+    }
     score.start(**stand, left_foot=(0.1, 0, 0.12), right_foot=(-0.12, 0, -0.15), elbows=0.2)
 
     def repeat() -> None:
-        rise = dice.about(height, 0.08)
+        rise = min(0.95, dice.about(height, 0.08))
+        reach = math.sqrt(0.95**2 - (0.95 - rise) ** 2 - sideways**2)
         score.hold(dice.between(0.15, 0.4))
         score.key(
             0.35 * tempo, right_foot=(-0.14, 0.32, -back), right_toes=(0.1, 0.9), pelvis=(0.07, 0.95, 0.02), lean=0.15,
             left_hand=(0.35, -0.3, 0.6) if not guard else hands, right_hand=(0.5, -0.6, -0.35) if not guard else hands,
         )  # fmt: skip
         score.key(
-            0.2 * tempo, right_foot=(-0.1 - sideways, rise, 0.85 - 0.25 * rise), right_toes=(0.1, 0.45), turn=0.25 + sideways,
+            0.2 * tempo, right_foot=(-0.1 - sideways, rise, 0.08 + reach), right_toes=(0.1, 0.45), turn=0.25 + sideways,
             lean=-0.3 * rise - 0.05, spine=(0.25, -0.35, 0), pelvis=(0.08, 0.97, 0.08),
             right_hand=(0.4, -0.7, -0.3) if not guard else hands, left_hand=(0.2, -0.45, 0.6) if not guard else hands,
         )  # fmt: skip
@@ -504,20 +518,20 @@ def throw(dice: Dice, score: Score) -> Repetition:
     style = dice.one_of(("overarm", "underarm", "chest_pass", "overhead"))
     stride, tempo = dice.between(0.25, 0.5), dice.between(0.9, 1.3)
     effort = dice.between(0.6, 1.0)
-    wind = {
+    wind: Posture = {
         "overarm": {"right_hand": (0.5, 0.3, -0.25), "left_hand": (0.3, 0.0, 0.75)},
         "underarm": {"right_hand": (0.15, -0.75, -0.6), "left_hand": (0.3, -0.5, 0.5)},
         "chest_pass": {"hands": (-0.1, -0.25, 0.32)},
         "overhead": {"hands": (-0.12, 0.5, -0.12)},
     }[style]  # fmt: skip
-    release = {
+    release: Posture = {
         "overarm": {"right_hand": (0.05, 0.25, 0.9), "left_hand": (0.2, -0.6, 0.15)},
         "underarm": {"right_hand": (0.05, -0.2, 0.92), "left_hand": (0.4, -0.6, 0.0)},
         "chest_pass": {"hands": (-0.1, 0.0, 0.95)},
         "overhead": {"hands": (-0.1, 0.45, 0.8)},
     }[style]  # fmt: skip
     twist = 0.7 * effort if style in ("overarm", "underarm") else 0.0
-    ready = {
+    ready: Posture = {
         "pelvis": (0, 0.96, 0), "lean": 0.08, "spine": (0.05, 0, 0), "turn": 0.0, "hands": (-0.2, -0.4, 0.5),
         "elbows": 0.2, "toes": (0.15, 0),
     }  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.spatial.transform import Rotation
 
+from moviestrip.body.load import Body
 from moviestrip.errors import StorageError
 from moviestrip.skeleton import SMPL_24, SMPL_PARENTS, indices_of
 
@@ -38,15 +39,18 @@ class RestSkeleton:
     parents: Sequence[int] = SMPL_PARENTS
 
     @classmethod
-    def from_body(cls, path: Path) -> "RestSkeleton":
-        """Rest skeleton of a body file in SMPL's layout (.npz)."""
-        with np.load(path, allow_pickle=False) as body:
-            missing = {"J_regressor", "v_template"} - set(body.files)
+    def from_body(cls, body: Body | Path) -> "RestSkeleton":
+        """Rest skeleton of a body's mean shape: of a loaded body, or of a body file in SMPL's layout (.npz)."""
+        if isinstance(body, Body):
+            _, joints = body.forward(np.zeros((1, 72), np.float32), np.zeros(10, np.float32))
+            return cls(joints[0].astype(np.float64))
+        with np.load(body, allow_pickle=False) as file:
+            missing = {"J_regressor", "v_template"} - set(file.files)
             if missing:
-                raise StorageError(f"{path}: no body in SMPL's layout, it lacks {sorted(missing)}; build it again")
-            joints = body["J_regressor"].astype(np.float64) @ body["v_template"].astype(np.float64)
+                raise StorageError(f"{body}: no body in SMPL's layout, it lacks {sorted(missing)}; build it again")
+            joints = file["J_regressor"].astype(np.float64) @ file["v_template"].astype(np.float64)
         if joints.shape != (24, 3):
-            raise StorageError(f"{path}: joints have shape {joints.shape}, expected (24, 3): bring an SMPL body")
+            raise StorageError(f"{body}: joints have shape {joints.shape}, expected (24, 3): bring an SMPL body")
         return cls(joints)
 
     def offset(self, name: str) -> Float[np.ndarray, "3"]:

@@ -6,18 +6,21 @@ family appears in every split with parameters of its own. Augmentation happens w
 motion carries the id of its source.
 """
 
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import pandas as pd
 
 from moviestrip.config import Split
 from moviestrip.errors import ConfigError
-from moviestrip.parts import fetch_package
+from moviestrip.parts import cache_folder, fetch_package
 from moviestrip.tables import stack, unstack
 from moviestrip.world import augment, cmu, deepmimic
+from moviestrip.world.footlock import lock_feet
 from moviestrip.world.kinematics import Motion, RestSkeleton
 from moviestrip.world.procedural import FAMILY_NAMES, procedural_motion
 
@@ -53,45 +56,59 @@ class MotionLibrary(Sequence[Motion]):
     def __len__(self) -> int:
         return len(self.motions)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
+    @overload
+    def __getitem__(self, index: int) -> Motion: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Motion]: ...
+    def __getitem__(self, index: int | slice) -> Motion | Sequence[Motion]:
         return self.motions[index]
-
-    def __iter__(self) -> Iterator[Motion]:
-        return iter(self.motions)
 
     def of_split(self, split: Split, action: str | None = None) -> list[Motion]:
         """Sources that may be seen in a split, of one action if given; in a fixed order."""
         names = None if action is None else PLAYED_BY.get(action, (action,))
         return [
             motion
-            for motion, belongs in zip(self.motions, self.splits, strict=True)
-            if belongs == split and (names is None or motion.action in names)
+            for motion, seen_in in zip(self.motions, self.splits, strict=True)
+            if seen_in == split and (names is None or motion.action in names)
         ]
 
 
 def motion_library(rest: RestSkeleton, seed: int, cmu_folder: Path | None = None) -> MotionLibrary:
-    """Every source motion: the recorded clips of the fetched package, the families' draws, and CMU when present."""
-    motions: list[Motion] = []
-    splits: list[Split] = []
-    archive = fetch_package(deepmimic.REQUIREMENT, deepmimic.SHA256)
-    for motion in deepmimic.read_deepmimic(archive, rest, FPS):
-        motions.append(motion)
-        splits.append(recorded_split(motion.motion_id))
+    """Every source motion: the recorded clips of the fetched package, the families' draws, and CMU when present.
+
+    CMU's ASF/AMC files are read from `cmu_folder`, or else from `cmu` in the cache folder where it exists.
+    """
+    motions = deepmimic.read_deepmimic(fetch_package(deepmimic.REQUIREMENT, deepmimic.SHA256), rest, FPS)
     for family in FAMILY_NAMES:
-        for draw, split in enumerate(DRAW_SPLITS):
+        for draw in range(len(DRAW_SPLITS)):
             name = f"{family.replace('_', '-')}-{draw}"
-            motions.append(
-                procedural_motion(family, seed * 1000 + draw, SOURCE_FRAMES, FPS, rest=rest, name=name)
-            )
-            splits.append(split)
-    if cmu_folder is not None:
-        for motion in cmu.read_cmu(cmu_folder, rest, FPS):
-            motions.append(motion)
-            splits.append(cmu.split_of(motion.motion_id))
-    return MotionLibrary(tuple(motions), tuple(splits), rest)
+            draw_seed = seed * len(DRAW_SPLITS) + draw
+            motions.append(procedural_motion(family, draw_seed, SOURCE_FRAMES, FPS, rest=rest, name=name))
+    folder = cmu_folder or cache_folder() / "cmu"
+    if cmu_folder is not None or folder.is_dir():
+        motions += cmu.read_cmu(folder, rest, FPS)
+    return MotionLibrary(tuple(motions), tuple(split_of(motion.motion_id) for motion in motions), rest)
 
 
-def recorded_split(motion_id: str) -> Split:
+def split_of(motion_id: str) -> Split:
+    """The one split in which a source motion may be seen; it follows from the id alone."""
+    if motion_id.startswith("deepmimic-"):
+        return _recorded_split(motion_id)
+    if motion_id.startswith("cmu-"):
+        return _hashed_split(motion_id)
+    draw = motion_id.rpartition("-")[2]
+    if not draw.isdigit() or int(draw) >= len(DRAW_SPLITS):
+        raise ConfigError(f"motion '{motion_id}' is in no split: draws are numbered 0 to {len(DRAW_SPLITS) - 1}")
+    return DRAW_SPLITS[int(draw)]
+
+
+def _hashed_split(motion_id: str) -> Split:
+    """60 % train, 15 % validation, 25 % test, by the id's digest."""
+    part = zlib.crc32(motion_id.encode()) % 100
+    return "train" if part < 60 else "validation" if part < 75 else "test"
+
+
+def _recorded_split(motion_id: str) -> Split:
     clip = motion_id.removeprefix("deepmimic-")
     for split, clips in RECORDED_SPLITS.items():
         if clip in clips:
@@ -142,12 +159,10 @@ def _window(source: Motion, rest: RestSkeleton, n_frames: int, rng: np.random.Ge
         source = augment.loop(source, rest, need)
     start = int(rng.integers(0, len(source) - need + 1))
     warped = augment.resample(augment.cut(source, start, need), at)
-    return augment.lock_feet(warped, rest, warped.contacts)
+    return lock_feet(warped, rest, warped.contacts)
 
 
-def _lead_over(
-    motion: Motion, other: Motion, rest: RestSkeleton, n_frames: int, rng: np.random.Generator
-) -> Motion:
+def _lead_over(motion: Motion, other: Motion, rest: RestSkeleton, n_frames: int, rng: np.random.Generator) -> Motion:
     """Part of `motion`, then `other`; kept as it was where no pose of the two is close."""
     long_enough = augment.loop(other, rest, max(len(other), n_frames))
     joined = augment.transition(motion, long_enough, rest, rng, n_frames)
@@ -170,7 +185,7 @@ def motions_to_table(library: MotionLibrary) -> pd.DataFrame:
 
 
 def motions_from_table(frame: pd.DataFrame, rest: RestSkeleton) -> MotionLibrary:
-    """The inverse of `motions_to_table`, in the table's order."""
+    """The inverse of `motions_to_table`, in the table's order; `rest` is the skeleton they were made for."""
     motions: list[Motion] = []
     splits: list[Split] = []
     for motion_id, rows in frame.groupby("motion_id", sort=False):

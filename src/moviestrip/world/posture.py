@@ -18,7 +18,9 @@ from scipy.spatial.transform import Rotation
 
 from moviestrip.errors import FatalError
 from moviestrip.world.kinematics import (
-    FEET, JOINT, RADIUS_M, SOLE_BELOW_FOOT_JOINT_M, RestSkeleton, foot_height_m, forward_kinematics, lowest_point_m,
+    JOINT,
+    RADIUS_M,
+    RestSkeleton,
     pose_of_global,
 )  # fmt: skip
 from moviestrip.world.limbs import ARMS, LEGS, MAXIMUM_REACH, solve_limb, unit
@@ -36,8 +38,8 @@ CONTROLS: dict[str, tuple[float, ...]] = {
     "tilt": (0,),  # pelvis roll: positive lowers the right hip
     "spine": (0, 0, 0),  # forward bend, twist to the left, bend to the right
     "head": (0, 0, 0),  # nod down, turn to the left, tilt to the right
-    "left_hand": (0.16, -0.93, 0.08),  # from the shoulder in the chest's frame, arms: outward, up, forward
-    "right_hand": (0.16, -0.93, 0.08),
+    "left_hand": (0.17, -0.965, 0.06),  # from the shoulder in the chest's frame, arms: outward, up, forward
+    "right_hand": (0.17, -0.965, 0.06),
     "left_elbow": (0,),  # turns the elbow about the shoulder-hand line: positive outward and up
     "right_elbow": (0,),
     "left_hold": (0, 0, 0),  # a place in the room to hold on to, in legs: x, y, z
@@ -134,9 +136,20 @@ def sample_score(score: Score, n_frames: int, fps: float) -> Tracks:
     tracks = {}
     for name, keys in score.keys.items():
         last_at = {round(time, 6): value for time, value in keys}
-        curve = PchipInterpolator(list(last_at), np.stack(list(last_at.values())), axis=0)
-        tracks[name] = curve(times)
+        values = np.stack(list(last_at.values()))
+        tracks[name] = PchipInterpolator(list(last_at), values, axis=0)(times)
+        if name.endswith("_hand"):
+            reach = np.linalg.norm(values, axis=1, keepdims=True)
+            tracks[name] = _on_arcs(tracks[name], PchipInterpolator(list(last_at), reach, axis=0)(times))
     return tracks
+
+
+def _on_arcs(
+    hands: Float[np.ndarray, "frames 3"], reach: Float[np.ndarray, "frames 1"]
+) -> Float[np.ndarray, "frames 3"]:
+    """Hands swing about the shoulder: the way between two keys keeps their distance, and does not cut through."""
+    length = np.linalg.norm(hands, axis=1, keepdims=True)
+    return hands / np.maximum(length, 0.5 * reach) * reach
 
 
 def add_life(tracks: Tracks, rng: np.random.Generator, fps: float, strength: float = 1.0) -> Tracks:
@@ -289,8 +302,11 @@ def _place_arm(rotations: np.ndarray, joints: np.ndarray, tracks: Tracks, rest: 
     pole = np.einsum("tab,tb->ta", chest, _elbow_pole(direction, tracks[f"{side}_elbow"][:, 0]) * sign)
     upper, lower = solve_limb(rest, ARMS[side], shoulder, wrist, pole)
     rotations[:, JOINT[f"{side}_shoulder"]] = upper
-    for name in ("elbow", "wrist", "hand"):
-        rotations[:, JOINT[f"{side}_{name}"]] = lower
+    flat = (holding * np.clip(1 - tracks[f"{side}_hold"][:, 1:2] / 0.2, 0, 1) > 0.5)[..., None]
+    palm = _about("y", -SIGN[side] * np.pi / 2 + tracks["turn"][:, 0])
+    rotations[:, JOINT[f"{side}_elbow"]] = lower
+    for name in ("wrist", "hand"):  # a palm on the floor lies flat, fingers ahead; else the hand follows the forearm
+        rotations[:, JOINT[f"{side}_{name}"]] = np.where(flat, palm, lower)
 
 
 def _elbow_pole(direction: Float[np.ndarray, "frames 3"], swivel: Float[np.ndarray, " frames"]) -> np.ndarray:
@@ -300,22 +316,3 @@ def _elbow_pole(direction: Float[np.ndarray, "frames 3"], swivel: Float[np.ndarr
     axis = unit(direction)
     pole -= np.sum(pole * axis, axis=1, keepdims=True) * axis
     return Rotation.from_rotvec(axis * swivel[:, None]).apply(pole)
-
-
-def measure_contacts(
-    joints: Float[np.ndarray, "frames 24 3"], fps: float, height_m: float = 0.015, speed_m_per_s: float = 0.12
-) -> np.ndarray:
-    """Which feet stand: sole near the floor and the ball hardly moving."""
-    velocity = np.gradient(joints[:, FEET], axis=0) * fps
-    still = np.linalg.norm(velocity, axis=-1) < speed_m_per_s
-    return (foot_height_m(joints) < height_m) & still
-
-
-def settle(
-    pose: np.ndarray, translation_m: np.ndarray, rest: RestSkeleton
-) -> tuple[Float[np.ndarray, "frames 72"], Float[np.ndarray, "frames 3"]]:
-    """Lift the whole body where any part of it would be under the floor."""
-    joints, _ = forward_kinematics(pose, translation_m, rest)
-    lift = np.maximum(-lowest_point_m(joints), 0)
-    return pose, translation_m + np.stack([np.zeros_like(lift), lift, np.zeros_like(lift)], axis=1)
-

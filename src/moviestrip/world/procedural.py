@@ -58,7 +58,7 @@ def procedural_motion(
     motion = Motion(
         motion_id=name or f"{family.replace('_', '-')}-{seed}", family=family, action=family, source="procedural",
         cyclic=False, fps=fps, pose=pose.astype(np.float32), translation_m=translation.astype(np.float32),
-        contacts=detect_contacts(joints, fps, height_m=0.015, speed_m_per_s=0.2),
+        contacts=detect_contacts(joints, fps, height_m=0.015, speed_m_per_s=0.08),
     )  # fmt: skip
     mirrored = mirror(motion)
     return replace(mirrored, contacts=mirrored.contacts.copy()) if left_handed else motion

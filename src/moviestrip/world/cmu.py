@@ -1,0 +1,1 @@
+"""Motion capture of the CMU Graphics Lab, from the ASF/AMC files a user brings."""
