@@ -239,6 +239,7 @@ class PackageSource(Section):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Digest of the wheel.")
     files: tuple[PackageFile, ...] = Field(description="Videos inside it.", min_length=1)
     calibration: PackageFile | None = Field(None, description="Calibration file inside it, for a real check.")
+    people: int = Field(1, ge=1, description="At most this many people in a video.")
 
 
 class FolderSource(Section):
@@ -246,6 +247,7 @@ class FolderSource(Section):
 
     kind: Literal["folder"]
     path: Path = Field(description="Searched recursively for videos.")
+    people: int = Field(1, ge=1, description="At most this many people in a video.")
 
 
 class DatasetSettings(Section):
