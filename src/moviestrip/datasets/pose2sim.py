@@ -31,9 +31,9 @@ MINIMUM_VIEW_CONFIDENCE = 0.3
 MAXIMUM_REPROJECTION_PX = 20.0
 MAXIMUM_GAP_FRAMES = 5
 LOW_PASS_HZ = 6.0
-# The detector has no top of the head. It lies on from the neck through the middle of the ears, by adults'
-# mean distances about 0.13 m above the ears, which are about 0.19 m above the neck.
-HEAD_TOP_BEYOND_EARS = 0.68
+# The detector knows no top of the head, and calls neck the middle of the shoulders. Both joints lie on the line
+# from there through the middle of the ears, at these shares of that distance on the free body's template.
+NECK_ALONG, HEAD_TOP_ALONG = 0.25, 1.5
 
 Views = Float[np.ndarray, "cameras frames joints 3"]
 Points = Float[np.ndarray, "frames joints 3"]
@@ -187,13 +187,14 @@ def _stretches(flags: Bool[np.ndarray, " frames"]) -> list[tuple[int, int]]:
 
 
 def common_joints(points: Points) -> Float[np.ndarray, "frames 14 3"]:
-    """The 14 common joints from BODY_25 in 3D, with the top of the head extended from neck and ears."""
-    neck, left_ear, right_ear = (points[:, BODY_25.index(name)] for name in ("neck", "left_ear", "right_ear"))
-    ears = (left_ear + right_ear) / 2
-    direct = [name for name in COMMON_14 if name != "head_top"]
+    """The 14 common joints from BODY_25 in 3D; neck and top of the head lie on the line from shoulders to ears."""
+    shoulders, left_ear, right_ear = (points[:, BODY_25.index(name)] for name in ("neck", "left_ear", "right_ear"))
+    upward = (left_ear + right_ear) / 2 - shoulders
+    limbs = [name for name in COMMON_14 if name not in ("neck", "head_top")]
     result = np.empty((len(points), len(COMMON_14), 3))
-    result[:, indices_of(direct, COMMON_14)] = points[:, indices_of(direct, BODY_25)]
-    result[:, COMMON_14.index("head_top")] = ears + HEAD_TOP_BEYOND_EARS * (ears - neck)
+    result[:, indices_of(limbs, COMMON_14)] = points[:, indices_of(limbs, BODY_25)]
+    result[:, COMMON_14.index("neck")] = shoulders + NECK_ALONG * upward
+    result[:, COMMON_14.index("head_top")] = shoulders + HEAD_TOP_ALONG * upward
     return result
 
 
