@@ -16,24 +16,24 @@ from moviestrip.provenance import write_provenance
 
 VARIANTS = ("single-view", "contextual", "single-view-gaussian")
 FRAGMENT = """
-<table class="moviestrip"><caption>Miniature world, free body, protocol hmmr, 1 seed. 12 clips, 768 frames.</caption>
-<thead>
-<tr><th rowspan="2">Method</th><th colspan="2">street (plays 3DPW)</th></tr>
-<tr><th>PA-MPJPE, mm</th><th>Accel. error, mm/frame²</th></tr>
+<figure class="paper-table" id="hmmr-2"><style>.paper-table{color:red}</style>
+<figcaption><strong>HMMR Table 2: Local &amp; temporal context</strong> <span class="world">miniature world</span><br>
+Printed: the paper's own numbers. 12 clips, 768 frames.</figcaption>
+<table><thead>
+<tr><th></th><th colspan="2">3DPW</th></tr>
+<tr><th><span class="printed">printed</span> | <span class="ours">ours</span></th><th>PA-MPJPE</th><th>Accel.</th></tr>
 </thead>
 <tbody>
 <tr><th>Single-view</th><td><span class="printed">76.7</span> | <span class="ours">112.4</span>
-<span class="interval">[108.0, 117.2]</span></td><td><span class="printed">37.4</span> | <span class="ours">91.5</span>
-</td></tr>
+<span class="interval">[108.0, 117.2]</span></td><td><span class="printed">37.4</span> | –</td></tr>
 <tr><th>Contextual</th><td><span class="printed">80.1</span> | <span class="ours">9.7</span>
-<span class="interval">[103.9, 113.8]</span></td><td><span class="printed">16.4</span> | <span class="ours">–</span>
-</td></tr>
-</tbody></table>
+<span class="interval">[103.9, 113.8]</span></td><td><span class="printed">16.4</span> | –</td></tr>
+</tbody></table></figure>
 """
-CLAIMS = """claim_id,paper,statement,printed,verdict,effect
-hmmr-01,hmmr,The temporal encoder lowers the acceleration error on 3DPW by 56%.,holds,holds,-44 %
-hmmr-04,hmmr,The same gains read on Procrustes-aligned error <of 3DPW>.,fails,fails,+2.1 mm
-phd-01,phd,"Forecasts from the movie strip beat those from poses.",holds,undecided,
+CLAIMS = """claim_id,paper,where,statement,verdict_printed,values_printed,verdict,values,reason
+hmmr-01,hmmr,Table 2,The temporal encoder lowers the acceleration error.,holds,a=16.4,holds,a=51.5,
+hmmr-04,hmmr,Table 2,The same gains read on Procrustes-aligned error <of 3DPW>.,fails,b=80.1,fails,b=112.6,
+phd-01,phd,Sec. 6,Forecasts from the movie strip beat those from poses.,holds,c=1,undecided,,phd-1 is not built
 """
 
 

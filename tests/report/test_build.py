@@ -107,17 +107,25 @@ def test_the_page_says_what_it_is(page: Page):
         "Our numbers are not the papers’ numbers",
         "free body (not SMPL)",
         "BlazePose full (embedded)",
-        "HMMR, Table 2",
+        "HMMR Table 2: Local & temporal context",
         "76.7",
         "[108.0, 117.2]",
         "The same gains read on Procrustes-aligned error <of 3DPW>.",
         "sitting down",
+        "Ours: a=51.5",
     ):
         assert words in page.text
     assert page.all("html")[0]["lang"] == "en"
     headings = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
     assert headings.count(1) == 1
     assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(headings))
+
+
+def test_a_table_takes_the_style_of_the_page(run: RunFolder):
+    fragment = sources.read_table_fragments(run, ["hmmr-2"])[0]
+    assert fragment.title == "HMMR Table 2: Local & temporal context"
+    assert "<style>" not in fragment.html and "<strong>" not in fragment.html
+    assert "miniature world" in fragment.html
 
 
 def test_configured_tables_come_first_and_in_order(page: Page):
@@ -195,7 +203,7 @@ def test_a_damaged_overlay_names_its_file(run: RunFolder, config: Config):
         build_report(run.root, config)
 
 
-def test_a_ledger_without_verdicts_is_refused(run: RunFolder):
+def test_a_ledger_without_its_columns_is_refused(run: RunFolder):
     (run.root / "tables" / "claims.csv").write_text("claim_id,statement\nhmmr-01,x\n")
-    with pytest.raises(StorageError, match=r"claims\.csv: .*`verdict`"):
+    with pytest.raises(StorageError, match=r"claims\.csv: .*'verdict'"):
         sources.read_claims(run)

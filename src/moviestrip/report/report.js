@@ -30,11 +30,11 @@ function cellAt(row, column) {
   return null;
 }
 
-function valueOf(row, column) {
+function valueOf(row, column, part) {
   const cell = cellAt(row, column);
   if (!cell) return "";
-  const ours = cell.querySelector(".ours");
-  const text = (cell.dataset.value ?? (ours ?? cell).textContent).trim();
+  const shown = part ? cell.querySelector(part) : cell;
+  const text = (cell.dataset.value ?? shown?.textContent ?? "").trim();
   if (/^[–—-]?$/.test(text)) return ""; // nothing to sort by
   const number = text.replace(/,/g, "").match(/^[-+−]?\d+(\.\d+)?/);
   return number ? Number(number[0].replace("−", "-")) : text;
@@ -48,13 +48,16 @@ function inOrder(a, b) {
 
 function sortBody(body, column, direction) {
   body.originalRows ??= [...body.rows];
+  // A column with any number of ours sorts by ours, otherwise by the printed ones: never by a mixture.
+  const part = [".ours", ".printed"].find((name) => body.originalRows.some((row) => cellAt(row, column)?.querySelector(name)));
+  const value = (row) => valueOf(row, column, part);
   let group = [];
   const sorted = [];
   const flush = () => {
     if (direction) {
-      const filled = group.filter((row) => valueOf(row, column) !== "");
+      const filled = group.filter((row) => value(row) !== "");
       const blank = group.filter((row) => !filled.includes(row));
-      filled.sort((a, b) => direction * inOrder(valueOf(a, column), valueOf(b, column)));
+      filled.sort((a, b) => direction * inOrder(value(a), value(b)));
       group = [...filled, ...blank];
     }
     sorted.push(...group);
@@ -75,6 +78,7 @@ for (const table of document.querySelectorAll(".table-card table, table.sortable
   if (!table.tHead) continue;
   const heads = columnHeads(table);
   for (const { cell, column } of heads) {
+    if (cell.classList.contains("unsorted")) continue;
     const button = document.createElement("button");
     button.type = "button";
     button.className = "sort";

@@ -10,7 +10,9 @@ All of it lies under results/<name> and all of it is optional, because a report 
 """
 
 import csv
+import html
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,9 +29,11 @@ from moviestrip.figures.funnel import funnel_figure
 from moviestrip.layout import RunFolder
 from moviestrip.report.media import Embedded, embed_picture, embed_video
 
-VERDICTS = ("holds", "fails", "undecided", "pending")
+VERDICTS = ("holds", "fails", "undecided")
+CLAIM_COLUMNS = (
+    "claim_id", "paper", "where", "statement", "verdict_printed", "values_printed", "verdict", "values", "reason",
+)  # fmt: skip
 ROWS_A_STAGE = 250
-LONG_TEXT = 40
 
 
 @dataclass(frozen=True)
@@ -63,45 +67,33 @@ def read_table_fragments(run: RunFolder, order: Sequence[str]) -> list[TableFrag
     """Every table made, those of the configuration first and in its order."""
     found = {path.stem: path for path in sorted((run.root / "tables").glob("*.html"))}
     names = [name for name in order if name in found] + [name for name in found if name not in order]
-    return [TableFragment(name, table_title(name), found[name].read_text(encoding="utf-8")) for name in names]
+    return [table_fragment(name, found[name].read_text(encoding="utf-8")) for name in names]
 
 
-def table_title(name: str) -> str:
-    """`hmmr-2` reads `HMMR, Table 2`."""
-    paper, _, number = name.partition("-")
-    return f"{paper.upper()}, Table {number}" if number else name
+def table_fragment(name: str, text: str) -> TableFragment:
+    """A fragment without its own style, which serves it alone, and with its heading taken out as the title."""
+    text = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+    heading = re.search(r"<figcaption><strong>(.*?)</strong>\s*", text, flags=re.DOTALL)
+    if heading is None:
+        return TableFragment(name, name, text)
+    text = text.replace(heading.group(0), "<figcaption>", 1)
+    return TableFragment(name, html.unescape(heading.group(1)), text)
 
 
 def read_claims(run: RunFolder) -> dict[str, Any] | None:
-    """The ledger of claims as columns, rows and how many of each verdict, or nothing when there is none."""
+    """The ledger of claims and how many of each verdict there are, or nothing when there is no ledger."""
     path = run.root / "tables" / "claims.csv"
     if not path.is_file():
         return None
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        columns, records = list(reader.fieldnames or ()), list(reader)
-    verdict_column = next((name for name in ("verdict", "ours", "state", "status") if name in columns), None)
-    if verdict_column is None:
-        raise StorageError(
-            f"{path}: a ledger of claims needs a column `verdict`, found {columns}; make the tables again"
-        )
-    rows = [_claim_row(record, columns, verdict_column) for record in records]
+        missing = [name for name in CLAIM_COLUMNS if name not in (reader.fieldnames or ())]
+        if missing:
+            raise StorageError(f"{path}: the ledger of claims lacks the columns {missing}; make the tables again")
+        rows = [{name: record[name] or "" for name in CLAIM_COLUMNS} for record in reader]
     counts = Counter(row["verdict"] for row in rows)
     order = [name for name in VERDICTS if name in counts] + sorted(set(counts) - set(VERDICTS))
-    return {
-        "columns": [{"title": name.replace("_", " ")} for name in columns],
-        "rows": rows,
-        "verdicts": [{"name": name, "count": counts[name]} for name in order],
-    }
-
-
-def _claim_row(record: Mapping[str, str], columns: Sequence[str], verdict_column: str) -> dict[str, Any]:
-    cells = []
-    for name in columns:
-        text = record[name] or ""
-        kind = "verdict" if text in VERDICTS else "long" if len(text) > LONG_TEXT else ""
-        cells.append({"text": text, "kind": kind})
-    return {"verdict": record[verdict_column], "cells": cells}
+    return {"rows": rows, "verdicts": [{"name": name, "count": counts[name]} for name in order]}
 
 
 def read_curves(run: RunFolder, variants: Sequence[str]) -> str:
