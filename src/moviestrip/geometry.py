@@ -72,10 +72,11 @@ def procrustes_align(predicted: Array, target: Array) -> Array:
     signs = xp.ones_like(singular)
     signs[..., 2] = xp.where(xp.linalg.det(left @ right) < 0, -signs[..., 2], signs[..., 2])
     variance = (source**2).sum(-1).sum(-1)
-    spread = variance > 0
+    rounding = 8 * xp.finfo(source.dtype).eps  # coinciding points may differ from their mean by this much
+    spread = variance > rounding**2 * (predicted**2).sum(-1).sum(-1)
     scale = xp.where(spread, (singular * signs).sum(-1), 0 * variance) / xp.where(spread, variance, variance + 1)
     aligned = scale[..., None, None] * (source @ ((left * signs[..., None, :]) @ right)) + target_mean
-    return xp.where(finite, aligned, xp.full_like(aligned, float("nan")))
+    return _nan_unless(finite, aligned)
 
 
 def _transpose(matrix: Any) -> Any:
@@ -149,28 +150,45 @@ def camera_in_image(camera: Array, box_cxcywh_px: Array, image_size_px: tuple[in
 def optimal_camera(
     points_xy: Array, keypoints_xy: Array, visible: Array, scale_bounds: tuple[float, float] | None = None
 ) -> Array:
-    """The camera (..., 3) s, tx, ty whose s * (points + t) is nearest to the visible keypoints, in closed form.
+    """HMMR's best camera (..., 3) s, tx, ty: s * (points + t) near the visible keypoints, in closed form.
+
+    The scale is half the trace of the best linear map from the centred points to the centred keypoints, as
+    in the release; it is a little off the least-squares scale when the two differ by more than a camera.
 
     Args:
         points_xy: (..., J, 2) predicted points, before any camera.
         keypoints_xy: (..., J, 2) where they should project to.
-        visible: (..., J) weights; 0 leaves a joint out.
-        scale_bounds: the scale is clipped to these before the translation is found (HMMR: `SCALE_BOUNDS`).
-    Returns NaN where nothing is visible, or where the visible points coincide and no bounds are given.
+        visible: (..., J) weights; 0 leaves a joint out, whatever its coordinates.
+        scale_bounds: the scale is clipped to these before the translation is found (in training: `SCALE_BOUNDS`).
+    Returns NaN where nothing is visible or the visible points lie on one line: they leave the map open.
     """
     xp = backend(points_xy)
-    weights = visible[..., None]
-    total = weights.sum(-2)
-    safe_total = xp.where(total > 0, total, xp.full_like(total, float("nan")))
-    points_mean = (weights * points_xy).sum(-2) / safe_total
-    keypoints_mean = (weights * keypoints_xy).sum(-2) / safe_total
-    points_offset, keypoints_offset = points_xy - points_mean[..., None, :], keypoints_xy - keypoints_mean[..., None, :]
-    variance = (weights * points_offset**2).sum(-1).sum(-1)
-    covariance = (weights * points_offset * keypoints_offset).sum(-1).sum(-1)
-    scale = covariance / xp.where(variance > 0, variance, xp.full_like(variance, float("nan")))
+    weights = xp.asarray(visible, dtype=points_xy.dtype)[..., None]
+    hidden = xp.zeros_like(points_xy)
+    points, keypoints = xp.where(weights > 0, points_xy, hidden), xp.where(weights > 0, keypoints_xy, hidden)
+    total = _nan_unless(weights.sum(-2) > 0, weights.sum(-2))
+    points_mean, keypoints_mean = (weights * points).sum(-2) / total, (weights * keypoints).sum(-2) / total
+    source, goal = points - points_mean[..., None, :], keypoints - keypoints_mean[..., None, :]
+    weighted = _transpose(weights * source)
+    scale = _half_trace_of_map(weighted @ source, weighted @ goal)[..., None]
     if scale_bounds is not None:
         scale = xp.clip(scale, *scale_bounds)
-    return xp.concatenate([scale[..., None], keypoints_mean / scale[..., None] - points_mean], axis=-1)
+    return xp.concatenate([scale, keypoints_mean / scale - points_mean], axis=-1)
+
+
+def _half_trace_of_map(gram: Array, cross: Array) -> Array:
+    """trace(gram^-1 cross) / 2 of (..., 2, 2) matrices, NaN where gram cannot be inverted."""
+    xx, yy, xy = gram[..., 0, 0], gram[..., 1, 1], gram[..., 0, 1]
+    determinant = xx * yy - xy**2
+    rounding = 8 * backend(gram).finfo(gram.dtype).eps
+    determinant = _nan_unless(determinant > rounding * xx * yy, determinant)
+    twice = yy * cross[..., 0, 0] - xy * (cross[..., 1, 0] + cross[..., 0, 1]) + xx * cross[..., 1, 1]
+    return twice / determinant / 2
+
+
+def _nan_unless(condition: Array, values: Array) -> Array:
+    xp = backend(values)
+    return xp.where(condition, values, xp.full_like(values, float("nan")))
 
 
 def box_scale_of(box_diagonal_px: Array) -> Array:
