@@ -28,7 +28,7 @@ from moviestrip.geometry import axis_angle_to_matrix
 from moviestrip.skeleton import SMPL_24, SMPL_PARENTS
 from moviestrip.storage import atomic_path
 
-BUILDER_VERSION = 1  # raise it with any change of the result: a cached body of another version is not used
+BUILDER_VERSION = 2  # raise it with any change of the result: a cached body of another version is not used
 SHAPE_DIRECTIONS = 10
 ADULTS = 300
 POSED_ADULTS = 60

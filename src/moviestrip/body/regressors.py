@@ -14,16 +14,18 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from moviestrip.body.source import Adults
-from moviestrip.skeleton import H36M_17, SMPL_24, SMPL_PARENTS
+from moviestrip.skeleton import H36M_17, SMPL_24, SMPL_PARENTS, indices_of
 
 CANDIDATES = 240  # vertices that a row may use
 NEAREST = 600  # ... drawn from this many nearest ones
 CROWN_VERTICES = 12
 
-# The joint of SMPL's skeleton that an H36M-style joint follows; the others have a rule of their own.
+# The joints of SMPL's skeleton whose middle an H36M-style joint follows; the others have a rule of their own.
+# The papers' neck lies at its base, below SMPL's.
 _FOLLOWS = {
-    "spine": "spine2", "neck": "neck", "left_hip": "left_hip", "left_knee": "left_knee", "left_ankle": "left_ankle",
-    "left_shoulder": "left_shoulder", "left_elbow": "left_elbow", "left_wrist": "left_wrist",
+    "spine": ("spine2",), "neck": ("neck", "neck", "left_collar", "right_collar"),
+    "left_hip": ("left_hip",), "left_knee": ("left_knee",), "left_ankle": ("left_ankle",),
+    "left_shoulder": ("left_shoulder",), "left_elbow": ("left_elbow",), "left_wrist": ("left_wrist",),
 }  # fmt: skip
 
 
@@ -55,10 +57,10 @@ def joint_regressor_h36m(
     weights = adults.weights.numpy()
     rows = np.zeros((len(H36M_17), len(template)))
     for name, followed in _FOLLOWS.items():
-        joint = SMPL_24.index(followed)
-        near = weights[:, _neighbours(joint)].sum(1) > 0.9
-        candidates = _candidates(template, rest_joints[joint], near, draw)
-        rows[H36M_17.index(name), candidates] = fit_row(vertices[:, candidates], joints[:, joint])
+        middle = indices_of(followed, SMPL_24)
+        near = weights[:, _neighbours(middle)].sum(1) > 0.9
+        candidates = _candidates(template, rest_joints[middle].mean(0), near, draw)
+        rows[H36M_17.index(name), candidates] = fit_row(vertices[:, candidates], joints[:, middle].mean(1))
     rows[H36M_17.index("head_top"), _crown(template)] = 1 / CROWN_VERTICES
     rows[H36M_17.index("head")] = _head_row(template, rest_joints, weights, draw)
     rows = with_right_side(rows, H36M_17, template)
@@ -96,10 +98,10 @@ def _candidates(
     return np.sort(draw.permutation(nearest)[:CANDIDATES])
 
 
-def _neighbours(joint: int) -> list[int]:
-    """The joint, its parent and its children: the bones whose skin surrounds it."""
-    children = [child for child, parent in enumerate(SMPL_PARENTS) if parent == joint]
-    return sorted({joint, max(SMPL_PARENTS[joint], 0), *children})
+def _neighbours(joints: Int[np.ndarray, " joints"]) -> list[int]:
+    """The joints, their parents and their children: the bones whose skin surrounds them."""
+    children = [child for child, parent in enumerate(SMPL_PARENTS) if parent in joints]
+    return sorted({*joints.tolist(), *(max(SMPL_PARENTS[joint], 0) for joint in joints), *children})
 
 
 def _crown(template: Float[np.ndarray, "vertices 3"]) -> Int[np.ndarray, " crown"]:
