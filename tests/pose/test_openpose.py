@@ -116,6 +116,17 @@ def test_the_command_is_openposes():
     assert "lite" in embedded and embedded[embedded.index("--number_people_max") + 1] == "3"
 
 
+def test_auto_takes_movenet_for_several_people_where_it_can_be_had(tmp_path, monkeypatch, caplog):
+    settings = DetectorSettings()
+    assert openpose.ready_finder(settings, 1) == "blazepose"
+    monkeypatch.setenv("MOVIESTRIP_CACHE", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert openpose.ready_finder(settings, 4) == "blazepose"
+    assert "MoveNet cannot be had" in caplog.text and "npm is not on PATH" in caplog.text
+    with pytest.raises(FatalError, match="npm is not on PATH"):
+        openpose.ready_finder(DetectorSettings(finder="movenet"), 4)
+
+
 def wait_until_gone(process_id: int, seconds: float = 5) -> bool:
     """Whether a process ends (or is only waiting to be collected) within some time."""
     for _ in range(int(seconds * 20)):

@@ -94,19 +94,29 @@ def test_windows_cover_the_frame():
         assert covered.min() >= 1
 
 
-def test_mistakes_are_told_in_a_line(tmp_path, images):
+def test_the_program_says_its_version_and_exits_with_a_status(tmp_path):
     version = call("--version")
     assert version.returncode == 0 and version.stdout.startswith("moviestrip ")
+    missing = call("--image_dir", tmp_path / "none", "--write_json", tmp_path / "json")
+    assert missing.returncode == 2 and "there is no such file or folder" in missing.stderr
+
+
+def test_mistakes_are_told_in_a_line(tmp_path, images, capsys):
     output = ("--write_json", tmp_path / "json")
-    for arguments, code, part in (
-        (("--image_dir", tmp_path / "none", *output), 2, "there is no such file or folder"),
-        (("--image_dir", images, "--hand", *output), 2, "--hand true: not offered"),
-        (("--image_dir", images, "--model_pose", "COCO", *output), 2, "invalid choice"),
-        (("--image_dir", images, "--number_people_max", 0, *output), 2, "expected -1"),
-        ((*output,), 2, "one of the arguments --image_dir --video is required"),
+    for arguments, part in (
+        (("--image_dir", images / "walk_000000.png", *output), "not a folder"),
+        (("--image_dir", images, "--hand", *output), "--hand true: not offered"),
+        (("--image_dir", images, "--number_people_max", 0, *output), "expected -1"),
     ):
-        done = call(*arguments)
-        assert (done.returncode, part in done.stderr) == (code, True), done.stderr
+        assert program.main([str(argument) for argument in arguments]) == 2
+        assert part in capsys.readouterr().err
+    for arguments, part in (
+        (("--image_dir", images, "--model_pose", "COCO", *output), "invalid choice"),
+        (output, "one of the arguments --image_dir --video is required"),
+    ):
+        with pytest.raises(SystemExit) as raised:
+            program.main([str(argument) for argument in arguments])
+        assert raised.value.code == 2 and part in capsys.readouterr().err
 
 
 def test_damaged_input_is_fatal_and_named(tmp_path, capsys):

@@ -26,7 +26,8 @@ import pandas as pd
 from jaxtyping import Float, UInt8
 
 from moviestrip.config import DetectorSettings
-from moviestrip.errors import ConfigError, FatalError, RetryableError
+from moviestrip.errors import ConfigError, FatalError, MoviestripError, RetryableError
+from moviestrip.parts import part_file
 from moviestrip.skeleton import BODY_25
 from moviestrip.tables import DETECTIONS, empty
 
@@ -71,14 +72,26 @@ def command_line(settings: DetectorSettings, maximum_people: int) -> list[str]:
     common = ["--model_pose", "BODY_25", "--display", "0", "--render_pose", "0"]
     if settings.command != "embedded":
         return [*shlex.split(settings.command), *common]
+    finder = ready_finder(settings, maximum_people)
+    part_file("blazepose-finder")
+    part_file(f"blazepose-{settings.landmark_model}")
     embedded = [sys.executable, "-m", "moviestrip.pose.program", "--landmark_model", settings.landmark_model]
-    finder = finder_for(settings, maximum_people)
     return [*embedded, "--finder", finder, "--number_people_max", str(maximum_people), *common]
 
 
-def finder_for(settings: DetectorSettings, maximum_people: int) -> str:
-    """The finder that `auto` stands for."""
-    return "blazepose" if settings.finder == "auto" else settings.finder
+def ready_finder(settings: DetectorSettings, maximum_people: int) -> str:
+    """The finder to use, its weights fetched; `auto` is MoveNet for several people, where it can be had."""
+    if settings.finder == "blazepose" or (settings.finder == "auto" and maximum_people == 1):
+        return "blazepose"
+    try:
+        part_file("movenet-graph")
+        part_file("movenet-weights")
+    except MoviestripError as error:
+        if settings.finder == "movenet":
+            raise
+        log.warning("detector.finder auto: BlazePose finds people, because MoveNet cannot be had (%s)", error)
+        return "blazepose"
+    return "movenet"
 
 
 def write_images(folder: Path, video_id: str, frames: Iterator[np.ndarray]) -> list[str]:

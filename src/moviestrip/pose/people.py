@@ -51,8 +51,12 @@ class PeopleDetector:
 
 def proposer(finder: str, maximum_people: int) -> Proposer:
     """What proposes regions to look at, by the name of the finder."""
+    if finder == "movenet":
+        from moviestrip.pose.movenet import MoveNetFinder  # here, because torch takes seconds to import
+
+        return MoveNetFinder()
     if finder != "blazepose":
-        raise FatalError(f"finder '{finder}' is not known; known: blazepose")
+        raise FatalError(f"finder '{finder}' is not known; known: blazepose, movenet")
     find = PersonFinder()
     if maximum_people == 1:
         return lambda frame: [found.region for found in find(frame)]
