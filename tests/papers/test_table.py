@@ -7,7 +7,8 @@ import pytest
 from moviestrip.config import Config, DatasetSettings
 from moviestrip.evaluation.statistics import interval
 from moviestrip.papers.printed import printed, printed_tables, table_names
-from moviestrip.papers.table import COLUMNS, build_table, dataset_statistics, plain_action, table_states
+from moviestrip.papers.states import table_states
+from moviestrip.papers.table import COLUMNS, build_table, counts_data, dataset_statistics, plain_action
 from moviestrip.papers.worlds import PAPER_DATASETS, Setting, stand_in, variant_of
 
 VARIANTS = ("single-view", "single-view-gaussian", "contextual-no-dynamics", "contextual")
@@ -134,14 +135,25 @@ def test_hmmr_1_is_in_the_printed_units(setting):
 
 def test_table_states_tell_what_is_missing(scores):
     states = table_states(config()).set_index("table")
-    assert len(states) == 25
+    assert len(states) == 25 and list(states.columns) == ["title", "state", "ours", "missing"]
     assert states.loc["hmmr-1", "state"] == states.loc["hmmr-2", "state"] == "complete"
-    assert states.loc["hmmr-2", ["rows_ours", "rows_total"]].tolist() == [4, 4]
+    assert states.loc["hmmr-2", "ours"] == "4/4" and states.loc["hmmr-2", "missing"] == ""
     assert states.loc["hmmr-6", "state"] == "partial" and "mesh_posed" in states.loc["hmmr-6", "missing"]
-    assert states.loc["phd-4", "state"] == "pending" and states.loc["phd-4", "rows_total"] == 16
+    assert states.loc["phd-4", ["state", "ours"]].tolist() == ["pending", "0/16"]
     assert states.loc["tcmr-4", "missing"].startswith("variant contextual-instavariety is not trained")
-    with_scores = table_states(config(), scores).set_index("table")
-    assert with_scores.loc["hmmr-2", "state"] == "complete" and with_scores.loc["hmmr-1", "state"] == "pending"
+
+
+def test_with_scores_at_hand_the_state_is_what_there_is(scores):
+    states = table_states(config(), scores).set_index("table")
+    assert states.loc["hmmr-2", "state"] == "complete" and states.loc["hmmr-1", "state"] == "pending"
+    fewer = table_states(config(), scores[scores["dataset"] != "gym"]).set_index("table")
+    assert fewer.loc["hmmr-2", ["state", "missing"]].tolist() == [
+        "partial", "; ".join(f"{variant} has no scores on gym yet" for variant in VARIANTS)
+    ]  # fmt: skip
+
+
+def test_only_the_first_table_counts_data():
+    assert [name for name in table_names() if counts_data(*name.split("-"))] == ["hmmr-1"]
 
 
 def test_every_row_has_a_variant_or_is_cited_and_every_dataset_a_stand_in():

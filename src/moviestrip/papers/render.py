@@ -10,14 +10,12 @@ import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from moviestrip.papers.layout import METRIC_TITLES, Column, Layout, layout
 from moviestrip.papers.table import COLUMNS
 from moviestrip.papers.worlds import PAPER_DATASETS, Setting, stand_in
-from moviestrip.storage import write_text
 
 CSV_DECIMALS = 4
 MARKDOWN_WIDTH = 118
@@ -328,15 +326,11 @@ def _html_cell(cell: Cell) -> str:
     return f'<span class="printed">{html.escape(cell.printed)}</span> | {ours}{interval}'
 
 
-def write_table_files(folder: Path, table: pd.DataFrame, setting: Setting) -> list[Path]:
-    """Write `paper-number.{csv,md,tex,html}` into `folder`."""
-    name = f"{table['paper'].iat[0]}-{table['table'].iat[0]}"
-    texts = {
+def render_table(table: pd.DataFrame, setting: Setting) -> dict[str, str]:
+    """The text of each file of a table, by its ending: csv, md, tex, html."""
+    return {
         "csv": to_csv(table),
         "md": to_markdown(table, setting),
         "tex": to_latex(table, setting),
         "html": to_html(table, setting),
     }
-    for ending, text in texts.items():
-        write_text(folder / f"{name}.{ending}", text)
-    return [folder / f"{name}.{ending}" for ending in texts]

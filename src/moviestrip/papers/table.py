@@ -9,17 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from moviestrip.config import Config, DatasetSettings
+from moviestrip.config import DatasetSettings
 from moviestrip.evaluation.statistics import interval
 from moviestrip.papers.layout import layout
-from moviestrip.papers.printed import printed, table_names
+from moviestrip.papers.printed import printed
 from moviestrip.papers.worlds import EXTRA_ROWS, PAPER_DATASETS, Setting, stand_in, variant_of
 
 COLUMNS = (
     "paper table row row_id dataset metric horizon action dtw printed ours low high clips frames seeds unit better note"
 ).split()
 SCORED_METRICS = ("pck", "mpjpe", "pa_mpjpe", "accel", "accel_error")
-STATISTICS = ("frames", "minutes", "seconds", "gt_3d", "gt_2d", "in_the_wild")
 FRAMES_A_UNIT = {"k_frames": 1e3, "M_frames": 1e6}
 PRINTED_UNITS = {"mm/s^2": "mm/frame^2"}  # what the papers print, and what it is
 
@@ -53,6 +52,11 @@ def dataset_statistics(clips: pd.DataFrame, datasets: Mapping[str, DatasetSettin
     )
 
 
+def counts_data(paper: str, number: str) -> bool:
+    """Whether a table is about the datasets themselves: it needs their statistics and no scores."""
+    return layout(paper, number).side == "dataset"
+
+
 def build_table(
     paper: str,
     number: str,
@@ -67,8 +71,8 @@ def build_table(
         statistics: what `dataset_statistics` returned, or None.
         setting: the run; `Setting.of(config)`.
     """
-    cells = _with_extra_rows(printed(paper, number), paper, number)
-    ours = [_our_cell(cell, scores, statistics, setting) for _, cell in cells.iterrows()]
+    cells = cells_of(paper, number)
+    ours = [our_cell(cell, scores, statistics, setting) for _, cell in cells.iterrows()]
     table = cells.assign(
         printed=cells["value"],
         unit=cells["unit"].replace(PRINTED_UNITS),
@@ -83,12 +87,13 @@ def build_table(
     return table[COLUMNS].reset_index(drop=True)
 
 
-def _with_extra_rows(cells: pd.DataFrame, paper: str, number: str) -> pd.DataFrame:
+def cells_of(paper: str, number: str) -> pd.DataFrame:
+    """The printed cells of a table with the rows that we add to it."""
+    cells = printed(paper, number)
     for extra in EXTRA_ROWS.get((paper, number), ()):
         like = cells[cells["row_id"] == extra.after]
-        added = like.assign(
-            row=extra.label, row_id=extra.row_id, kind="ours", value="", number=np.nan, note="not printed"
-        )
+        added = like.assign(row=extra.label, row_id=extra.row_id, kind="ours", note="not printed")
+        added = added.assign(value="", number=np.nan)
         position = like.index[-1] + 1
         cells = pd.concat([cells.iloc[:position], added, cells.iloc[position:]], ignore_index=True)
     return cells
@@ -99,13 +104,14 @@ def _join_notes(cell: pd.Series, ours: str) -> str:
     return "; ".join(note for note in (cell["note"], unit, ours) if note)
 
 
-def _our_cell(
+def our_cell(
     cell: pd.Series, scores: pd.DataFrame | None, statistics: pd.DataFrame | None, setting: Setting
 ) -> OurCell:
+    """Our number for one of `cells_of`, or the reason for none."""
     missing = why_missing(cell, setting)
     if missing:
         return OurCell(note=missing)
-    if cell["metric"] in STATISTICS and not cell["kind"]:
+    if not cell["kind"]:
         return _statistic(cell, statistics, setting)
     return _score(cell, scores, setting)
 
@@ -187,42 +193,3 @@ def _played(paper_dataset: str, setting: Setting) -> str:
     if setting.world != "miniature":
         return ""
     return f"ours: {stand_in(paper_dataset, setting.world)} plays {PAPER_DATASETS[paper_dataset].title}"
-
-
-def table_states(
-    config: Config, scores: pd.DataFrame | None = None, statistics: pd.DataFrame | None = None
-) -> pd.DataFrame:
-    """Each of the 25 tables: table, title, state, rows_ours, rows_total, missing.
-
-    A row that is only cited is nobody's to fill and not counted. With scores (or statistics) at hand the state
-    is what there is; without, it is what a finished run of this configuration would have.
-    """
-    setting = Setting.of(config)
-    finished = scores is None and statistics is None
-    return pd.DataFrame([_state(name, scores, statistics, setting, finished) for name in table_names()])
-
-
-def _state(
-    name: str, scores: pd.DataFrame | None, statistics: pd.DataFrame | None, setting: Setting, finished: bool
-) -> dict[str, object]:
-    paper, number = name.split("-")
-    cells = _with_extra_rows(printed(paper, number), paper, number)
-    cited = [bool(c["kind"]) and variant_of(paper, c["row_id"], c["kind"]) is None for _, c in cells.iterrows()]
-    ours = cells[~np.array(cited)]
-    if finished:
-        gaps = [why_missing(cell, setting) for _, cell in ours.iterrows()]
-    else:
-        found = [_our_cell(cell, scores, statistics, setting) for _, cell in ours.iterrows()]
-        gaps = ["" if np.isfinite(cell.ours) else cell.note for cell in found]
-    key = "action" if layout(paper, number).side == "action" else "row_id"
-    filled = ours.assign(filled=[not gap for gap in gaps]).groupby(key, sort=False)["filled"].any()
-    reasons = dict.fromkeys(gap.removeprefix("pending: ") for gap in gaps if gap)
-    state = "complete" if not reasons else "partial" if filled.any() else "pending"
-    return {
-        "table": name,
-        "title": layout(paper, number).title,
-        "state": state,
-        "rows_ours": int(filled.sum()),
-        "rows_total": len(filled),
-        "missing": "; ".join(reasons),
-    }
