@@ -4,7 +4,7 @@ A motion is made for the body's mean shape. On another shape its path is scaled 
 which stood still stay still, and its height is corrected so that what rested on the floor rests on it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -42,21 +42,31 @@ class Performer:
         names = ("pelvis", "left_hand", "right_hand", "left_foot", "right_foot")
         return self.joints_m[:, indices_of(names, SMPL_24)][..., [0, 2]].reshape(-1, 2)
 
+    def moved(self, place_m: Float[np.ndarray, "2"]) -> "Performer":
+        """The same performance elsewhere on the floor."""
+        step = np.array([place_m[0], 0, place_m[1]])
+        return replace(
+            self,
+            translation_m=self.translation_m + step,
+            vertices_m=self.vertices_m + step.astype(np.float32),
+            joints_m=self.joints_m + step,
+        )
+
 
 def betas_of(subject: str) -> Float[np.ndarray, "10"]:
     """The shape that belongs to a name, always."""
     return np.clip(child_generator(0, "betas", subject).normal(size=10), -BETA_LIMIT, BETA_LIMIT)
 
 
-def perform(subject: str, motion: Motion, body: Body, heading_rad: float, place_m: Float[np.ndarray, "2"]) -> Performer:
-    """Put a motion on a subject's body, turned about the vertical and with the middle of its way at `place_m`."""
+def perform(subject: str, motion: Motion, body: Body, heading_rad: float) -> Performer:
+    """Put a motion on a subject's body, turned about the vertical and with the middle of its way at the origin."""
     betas = betas_of(subject).astype(np.float32)
     rest, mean_rest = _rest_joints(body, betas), _rest_joints(body, np.zeros(10, np.float32))
     turn = Rotation.from_euler("y", heading_rad)
     pose = np.array(motion.pose, np.float64)
     pose[:, :3] = (turn * Rotation.from_rotvec(pose[:, :3])).as_rotvec()
     pelvis = turn.apply((mean_rest[0] + motion.translation_m) * (_leg_m(rest) / _leg_m(mean_rest)))
-    pelvis[:, [0, 2]] += np.asarray(place_m) - (pelvis[:, [0, 2]].min(0) + pelvis[:, [0, 2]].max(0)) / 2
+    pelvis[:, [0, 2]] -= (pelvis[:, [0, 2]].min(0) + pelvis[:, [0, 2]].max(0)) / 2
     translation = pelvis - rest[0]
     vertices, joints = body.forward(pose.astype(np.float32), betas, translation.astype(np.float32))
     lift = np.zeros((len(pose), 3))

@@ -25,6 +25,7 @@ from moviestrip.world.filming import Film, film
 from moviestrip.world.motions import MotionLibrary, draw_motion
 from moviestrip.world.performers import Performer, in_camera, perform
 from moviestrip.world.plan import VideoSpec, child_generator, plan_videos
+from moviestrip.world.props import props_for
 from moviestrip.world.rasterise import Canvas, Light, cast_shadow, shade, vertex_normals
 from moviestrip.world.scene import Scene, build_scene
 from moviestrip.world.shapes import Mesh, blob, box, join, post
@@ -90,7 +91,14 @@ def prepare(spec: VideoSpec, library: MotionLibrary, body: Body) -> Take:
     filmed = film(spec.scene, hero.joints_m, size_px, spec.camera, child_generator(spec.seed, "camera"))
     people = [hero, *_bystanders(spec, library, body, hero, filmed)]
     ways = np.concatenate([person.way_m for person in people])
-    scene = build_scene(spec.scene, spec.action, ways, filmed.eyes_m[:, [0, 2]], child_generator(spec.seed, "set"))
+    scene = build_scene(
+        spec.scene,
+        spec.action,
+        ways,
+        filmed.eyes_m[:, [0, 2]],
+        child_generator(spec.seed, "set"),
+        props=lambda light: [mesh for person in people for mesh in props_for(person, light)],
+    )
     wear = Wear(spec.scene, size_px, spec.n_frames, child_generator(spec.seed, "wear"))
     return Take(spec, size_px, people, filmed, scene, wear, _occluders(wear, scene.light, spec.seed))
 
@@ -116,7 +124,7 @@ def _view(filmed: Film, frame: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 def _hero(spec: VideoSpec, library: MotionLibrary, body: Body) -> Performer:
     rng = child_generator(spec.seed, "hero")
     motion = draw_motion(library, spec.action or None, spec.split, spec.n_frames, rng)
-    return perform(spec.subject, motion, body, rng.uniform(0, 2 * np.pi), np.zeros(2))
+    return perform(spec.subject, motion, body, rng.uniform(0, 2 * np.pi))
 
 
 def _bystanders(spec: VideoSpec, library: MotionLibrary, body: Body, hero: Performer, filmed: Film) -> list[Performer]:
@@ -126,13 +134,14 @@ def _bystanders(spec: VideoSpec, library: MotionLibrary, body: Body, hero: Perfo
         rng = child_generator(spec.seed, "bystander", str(number))
         name = f"{spec.dataset}-{spec.split}-bystander-{rng.integers(12)}"
         motion = draw_motion(library, "walking" if rng.random() < 0.6 else None, spec.split, spec.n_frames, rng)
+        person = perform(name, motion, body, rng.uniform(0, 2 * np.pi))
         for _ in range(PLACING_ATTEMPTS):
             angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(1.1, 3.0)
             place = distance * np.array([np.sin(angle), np.cos(angle)])
-            person = perform(name, motion, body, rng.uniform(0, 2 * np.pi), place)
-            if _apart(person.way_m, np.concatenate(taken)) > 0.45 and _apart(person.way_m, eyes) > 1.6:
-                others.append(person)
-                taken.append(person.way_m)
+            way = person.way_m + place
+            if _apart(way, np.concatenate(taken)) > 0.45 and _apart(way, eyes) > 1.6:
+                others.append(person.moved(place))
+                taken.append(way)
                 break
     return others
 

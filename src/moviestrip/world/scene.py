@@ -136,8 +136,9 @@ def build_scene(
     people_m: Float[np.ndarray, "points 2"],
     eyes_m: Float[np.ndarray, "frames 2"],
     rng: np.random.Generator,
+    props: Callable[[Light], Sequence[Mesh]] = lambda light: (),
 ) -> Scene:
-    """The set of one video, around the ways of its people and its camera (world x and z)."""
+    """The set of one video, around the ways of its people and its camera (world x and z), with their props."""
     if kind == "insta":
         kind = str(rng.choice(["street", "sports_field", "living_room", "gym_hall"]))
     if kind == "gym":
@@ -148,7 +149,9 @@ def build_scene(
     angle = rng.uniform(0, 2 * np.pi)
     towards = (np.sin(angle), rng.uniform(*SUN_ELEVATION) if outdoors else rng.uniform(1.6, 3), np.cos(angle))
     light = Light(towards=towards, **(SUNLIGHT if outdoors else SOFT_LIGHT))
-    return BUILDERS[kind](Builder(rng, light, people_m, eyes_m))
+    builder = Builder(rng, light, people_m, eyes_m)
+    builder.add(*props(light))
+    return BUILDERS[kind](builder)
 
 
 def _lamplight() -> Light:
