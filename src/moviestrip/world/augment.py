@@ -36,7 +36,7 @@ def mirror(motion: Motion) -> Motion:
 def cut(motion: Motion, start: int, n_frames: int) -> Motion:
     if not 0 <= start <= start + n_frames <= len(motion):
         raise FatalError(
-            f"{motion.motion_id}: frames {start} to {start + n_frames} asked of {len(motion)}; loop or lengthen it first"
+            f"{motion.motion_id}: frames {start} to {start + n_frames} asked of {len(motion)}; loop it first"
         )
     part = slice(start, start + n_frames)
     return replace(

@@ -81,7 +81,7 @@ def read_cmu(folder: Path, rest: RestSkeleton, fps: float = 25.0) -> list[Motion
 def _skeleton_beside(recording: Path) -> Path:
     found = sorted(recording.parent.glob("*.asf"))
     if len(found) != 1:
-        raise StorageError(f"{recording.parent}: expected one .asf skeleton beside {recording.name}, found {len(found)}")
+        raise StorageError(f"{recording.parent}: expected one .asf beside {recording.name}, found {len(found)}")
     return found[0]
 
 
@@ -94,7 +94,8 @@ def _lines(path: Path) -> list[list[str]]:
 
 def read_asf(path: Path) -> Skeleton:
     """The skeleton of one subject."""
-    bones, parents, scale = {"root": Bone(freedoms=("rx", "ry", "rz"))}, {}, 1.0
+    bones, scale = {"root": Bone(freedoms=("rx", "ry", "rz"))}, 1.0
+    parents: dict[str, str] = {}
     section, bone, name = "", Bone(), ""
     try:
         for words in _lines(path):

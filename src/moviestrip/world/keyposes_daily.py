@@ -19,7 +19,8 @@ def _standing(dice: Dice) -> Posture:
     weight = dice.between(-0.06, 0.06)
     return {
         "pelvis": (weight, 0.985, 0.0), "tilt": 0.8 * weight, "lean": dice.between(-0.03, 0.06),
-        "spine": (dice.between(-0.02, 0.12), dice.between(-0.1, 0.1), 0.0), "head": (dice.between(-0.05, 0.15), 0.0, 0.0),
+        "spine": (dice.between(-0.02, 0.12), dice.between(-0.1, 0.1), 0.0),
+        "head": (dice.between(-0.05, 0.15), 0.0, 0.0),
         "left_foot": (width, 0, stagger), "right_foot": (-width, 0, -stagger), "toes": (dice.between(0.08, 0.35), 0),
         "knees": dice.between(0.05, 0.2),
     }  # fmt: skip

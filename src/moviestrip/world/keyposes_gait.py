@@ -126,8 +126,9 @@ def walking(dice: Dice, score: Score) -> Repetition:
 
 def running(dice: Dice, score: Score) -> Repetition:
     gait = _gait(
-        dice, step=dice.between(0.7, 1.0), step_s=dice.between(0.32, 0.4), bend=dice.between(0.8, 1.0), lean=dice.between(0.12, 0.25),
-        lift=dice.between(0.28, 0.45), bounce=dice.between(0.025, 0.045), hip_height=0.93, swing=dice.between(0.8, 1.2), tuck=1.0,
+        dice, step=dice.between(0.7, 1.0), step_s=dice.between(0.32, 0.4), bend=dice.between(0.8, 1.0),
+        lean=dice.between(0.12, 0.25), lift=dice.between(0.28, 0.45), bounce=dice.between(0.025, 0.045), hip_height=0.93,
+        swing=dice.between(0.8, 1.2), tuck=1.0,
     )  # fmt: skip
     return Walker(score, gait).step
 
@@ -153,7 +154,8 @@ def sneaking(dice: Dice, score: Score) -> Repetition:
     def repeat() -> None:
         look = dice.between(-0.5, 0.5)
         walker.step(
-            left_hand=(0.0, high + dice.between(-0.12, 0.12), 0.5), right_hand=(0.0, high + dice.between(-0.12, 0.12), 0.5),
+            left_hand=(0.0, high + dice.between(-0.12, 0.12), 0.5),
+            right_hand=(0.0, high + dice.between(-0.12, 0.12), 0.5),
             head=(-0.35, look, 0), spine=(0.25, 0.2 * look, 0),
         )  # fmt: skip
 
@@ -247,7 +249,8 @@ def side_steps(dice: Dice, score: Score) -> Repetition:
                 place += sign * width
                 swing = dice.between(-0.1, 0.1)
                 score.step(
-                    lead, place + sign * 0.16, 0.0, tempo, 0.07, pelvis=(place - sign * 0.4 * width, crouch - 0.03, -0.08),
+                    lead, place + sign * 0.16, 0.0, tempo, 0.07,
+                    pelvis=(place - sign * 0.4 * width, crouch - 0.03, -0.08),
                     hands=(guard[0], guard[1] + swing, guard[2]),
                 )  # fmt: skip
                 score.step(

@@ -420,7 +420,8 @@ def tennis_forehand(dice: Dice, score: Score) -> Repetition:
     def repeat() -> None:
         score.key(0.2, pelvis=(0, crouch - 0.05, -0.05)).key(0.2, pelvis=(0, crouch, -0.05))
         score.key(
-            0.45 * tempo, turn=-0.6 * turn, spine=(0.1, -0.7 * turn, 0), head=(-0.1, turn, 0), pelvis=(-0.1, crouch, -0.05),
+            0.45 * tempo, turn=-0.6 * turn, spine=(0.1, -0.7 * turn, 0), head=(-0.1, turn, 0),
+            pelvis=(-0.1, crouch, -0.05),
             right_hand=(0.75, -0.05, -0.3), left_hand=(-0.15, -0.05, 0.8), right_toes=(0.9, 0), right_elbow=0.3,
         )  # fmt: skip
         score.step(
@@ -463,7 +464,8 @@ def tennis_serve(dice: Dice, score: Score) -> Repetition:
             0.28 * tempo, right_hand=(0.35, 0.32, -0.3), left_hand=(0.3, 0.5, 0.4), turn=-0.7, pelvis=(0, bend, 0.12),
         )  # fmt: skip
         score.key(
-            0.2, turn=0.0, spine=(0.05, 0.2, -0.15), lean=0.1, right_hand=(0.1, 0.93, 0.25), left_hand=(-0.2, -0.3, 0.4),
+            0.2, turn=0.0, spine=(0.05, 0.2, -0.15), lean=0.1, right_hand=(0.1, 0.93, 0.25),
+            left_hand=(-0.2, -0.3, 0.4),
             pelvis=(0, 1.0 + hop, 0.24), left_foot=(0.0, hop, 0.24), right_foot=(-0.05, hop, -0.1), toes=(0.3, 0.7),
             head=(-0.3, 0, 0), elbows=0.0,
         )  # fmt: skip

@@ -295,7 +295,8 @@ def _raise_collars(rotations: np.ndarray, tracks: Tracks) -> None:
 def _place_arm(rotations: np.ndarray, joints: np.ndarray, tracks: Tracks, rest: RestSkeleton, side: str) -> None:
     chest, sign = rotations[:, JOINT["spine3"]], np.array([SIGN[side], 1, 1])
     shoulder = joints[:, JOINT[f"{side}_shoulder"]]
-    free = shoulder + np.einsum("tab,tb->ta", chest, tracks[f"{side}_hand"] * sign * rest.arm_length_m)
+    hand = _outstretched(tracks[f"{side}_hand"]) * sign * rest.arm_length_m
+    free = shoulder + np.einsum("tab,tb->ta", chest, hand)
     holding = tracks[f"{side}_holding"]
     wrist = (1 - holding) * free + holding * tracks[f"{side}_hold"] * rest.leg_length_m
     direction = np.einsum("tba,tb->ta", chest, wrist - shoulder) / rest.arm_length_m * sign
@@ -307,6 +308,13 @@ def _place_arm(rotations: np.ndarray, joints: np.ndarray, tracks: Tracks, rest: 
     rotations[:, JOINT[f"{side}_elbow"]] = lower
     for name in ("wrist", "hand"):  # a palm on the floor lies flat, fingers ahead; else the hand follows the forearm
         rotations[:, JOINT[f"{side}_{name}"]] = np.where(flat, palm, lower)
+
+
+def _outstretched(hand: Float[np.ndarray, "frames 3"]) -> Float[np.ndarray, "frames 3"]:
+    """The last fifth of the reach, stretched: an elbow bends 35 degrees at 95 % of the arm's length."""
+    reach = np.linalg.norm(hand, axis=1, keepdims=True)
+    longer = np.where(reach > 0.8, np.minimum(0.8 + 1.2 * (reach - 0.8), 0.99), reach)
+    return hand * longer / np.maximum(reach, 1e-9)
 
 
 def _elbow_pole(direction: Float[np.ndarray, "frames 3"], swivel: Float[np.ndarray, " frames"]) -> np.ndarray:
