@@ -1,4 +1,5 @@
 import hashlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -69,6 +70,15 @@ def test_random_residual_features_derive_from_the_seed_alone(crops):
     other = backbones.load_backbone("resnet50-random", seed=6)(small)
     assert first.shape == (2, 2048) and np.isfinite(first).all()
     assert first.tobytes() == again.tobytes() != other.tobytes()
+
+
+def test_efficientnet_gives_what_its_own_package_gives(crops):
+    """Golden: 64 features of two pictures, from the `efficientnet-lite-pytorch` package with the same weights."""
+    golden = np.load(Path(__file__).resolve().parents[1] / "data" / "features" / "efficientnet_lite0.npy")
+    backbone = backbones.load_backbone("efficientnet-lite0")
+    phi = backbone(crops[:2, :224, :224])
+    assert phi.shape == (2, backbone.dimension) == (2, 1280)
+    np.testing.assert_allclose(phi[:, :64], golden, atol=1e-4)
 
 
 def spin_like(tmp_path, **changes):

@@ -14,11 +14,16 @@ import numpy as np
 import torch
 from ai_edge_litert import schema_py_generated as tflite
 from jaxtyping import Float, UInt8
+from torch import nn
 
 from moviestrip.errors import ConfigError, FatalError
+from moviestrip.features import efficient, residual
+from moviestrip.features.efficient import load_efficientnet
 from moviestrip.features.residual import ResNet50, load_spin_weights
 from moviestrip.parts import part_file
 from moviestrip.pose.blazepose import Network
+from moviestrip.pose.tensorflow_graph import one_thread
+from moviestrip.storage import digest_file
 
 Crops = UInt8[np.ndarray, "crops side side 3"]
 
@@ -59,22 +64,22 @@ class BlazePoseBackbone:
         return phi
 
 
-class ResNet50Backbone:
-    """The pooled features of a ResNet-50: with SPIN's weights, or random ones as a floor to compare with."""
+class ConvolutionalBackbone:
+    """The pooled features of a network that takes 224 px pictures normalised as ImageNet's."""
 
-    dimension = 2048
     input_px = 224
     crop_share = 1.0
 
-    def __init__(self, name: str, network: ResNet50, digest: str):
+    def __init__(self, name: str, network: nn.Module, dimension: int, digest: str):
         self.name = name
+        self.dimension = dimension
         self.digest = digest
         self._network = network.eval()
 
     def __call__(self, crops: Crops) -> Float[np.ndarray, "crops dimension"]:
         mean, deviation = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION)
         batches = [np.empty((0, self.dimension), np.float32)]
-        with torch.inference_mode():
+        with torch.inference_mode(), one_thread():
             for start in range(0, len(crops), BATCH_CROPS):
                 pixels = torch.from_numpy(crops[start : start + BATCH_CROPS]).float() / 255
                 batches.append(self._network(((pixels - mean) / deviation).permute(0, 3, 1, 2)).numpy())
@@ -85,15 +90,18 @@ def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> B
     """The backbone of that name; `checkpoint` is read for `resnet50-spin`, `seed` for `resnet50-random`."""
     if name.startswith("blazepose-"):
         return BlazePoseBackbone(name.removeprefix("blazepose-"))
+    if name == "efficientnet-lite0":
+        weights = part_file(name)
+        return ConvolutionalBackbone(name, load_efficientnet(weights), efficient.FEATURES, digest_file(weights))
     if name == "resnet50-random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return ResNet50Backbone(name, ResNet50(), f"random-{seed}")
+            return ConvolutionalBackbone(name, ResNet50(), residual.FEATURES, f"random-{seed}")
     if name == "resnet50-spin":
         if checkpoint is None:
             raise ConfigError("features.checkpoint: needed by the backbone 'resnet50-spin'; give SPIN's checkpoint")
         network, digest = load_spin_weights(checkpoint)
-        return ResNet50Backbone(name, network, digest)
+        return ConvolutionalBackbone(name, network, residual.FEATURES, digest)
     raise ConfigError(f"features.backbone: '{name}' is not known")
 
 

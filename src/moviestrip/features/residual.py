@@ -11,6 +11,7 @@ from moviestrip.storage import digest_file
 
 STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # width, blocks, stride of the first
 EXPANSION = 4
+FEATURES = 2048
 
 
 class Bottleneck(nn.Module):
