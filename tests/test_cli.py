@@ -1,0 +1,56 @@
+"""The command line as a person meets it: real processes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from moviestrip.config_documentation import json_schema, markdown
+
+
+def moviestrip(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "moviestrip.cli", *arguments], cwd=cwd, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_help_names_every_stage_in_order(repository: Path):
+    text = moviestrip("--help", cwd=repository).stdout
+    stages = ["plan", "body", "motions", "render", "fetch", "detect", "track", "curate", "label", "features", "train"]
+    stages += ["predict", "smooth", "evaluate", "table", "overlays", "report"]
+    places = [text.index(f"│ {stage} ") for stage in stages]
+    assert places == sorted(places)
+
+
+@pytest.mark.faults
+def test_fault_24_a_typo_ends_with_one_line_and_code_2(tmp_path: Path):
+    (tmp_path / "config.yaml").write_text("name: x\nworld: miniture\n")
+    result = moviestrip("plan", cwd=tmp_path)
+    assert result.returncode == 2
+    assert result.stderr == "moviestrip: config.yaml: world: 'miniture' is not known; did you mean 'miniature'?\n"
+
+
+def test_a_wrong_option_shows_the_usage(repository: Path):
+    result = moviestrip("track", "--nonsense", cwd=repository)
+    assert result.returncode == 2
+    assert "No such option" in result.stderr
+
+
+def test_a_stage_that_reads_an_undeclared_key_fails(tmp_path: Path):
+    result = moviestrip("body", "--run", str(tmp_path), "--settings", "{}", cwd=tmp_path)
+    assert result.returncode == 3
+    assert "reads `body`, which it was not handed" in result.stderr
+
+
+def test_lists_fit_80_columns(repository: Path):
+    for command in (["dataset", "list"], ["tables", "list"], ["doctor"]):
+        result = moviestrip(*command, cwd=repository)
+        assert result.returncode == 0, result.stderr
+        assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_generated_pages_are_up_to_date(repository: Path):
+    assert (repository / "config/README.md").read_text() == markdown(), "moviestrip config document > config/README.md"
+    schema = (repository / "workflow/schemas/config.schema.json").read_text()
+    assert schema == json_schema(), "moviestrip config schema > workflow/schemas/config.schema.json"
