@@ -100,8 +100,12 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path, static_run, contextual
 
 
 def test_a_state_of_other_settings_or_a_damaged_one_is_not_gone_on_from(tmp_path, static_run, single_view):
-    (tmp_path / "last.pt").write_bytes(b"damaged")
-    assert digest_of(train(single_view, "single-view", tmp_path)) == digest_of(static_run)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "last.pt").write_bytes(b"damaged")
+    (tmp_path / "other").mkdir()
+    torch.save({"fingerprint": "of other settings", "step": 8}, tmp_path / "other" / "last.pt")
+    for folder in ("damaged", "other"):
+        assert digest_of(train(single_view, "single-view", tmp_path / folder)) == digest_of(static_run)
 
 
 def test_contextual_learns_from_single_view(tmp_path, static_run, contextual):
@@ -208,6 +212,9 @@ def test_a_checkpoint_is_plain_and_a_foreign_or_damaged_file_is_refused(tmp_path
     torch.save({"weights": {}}, tmp_path / "foreign.pt")
     with pytest.raises(StorageError, match=r"foreign\.pt: not a moviestrip-model-1 file"):
         read_checkpoint(tmp_path / "foreign.pt")
+    torch.save({"format": "moviestrip-model-1", "weights": {}}, tmp_path / "short.pt")
+    with pytest.raises(StorageError, match=r"short\.pt: lacks a field .*'design'"):
+        read_checkpoint(tmp_path / "short.pt")
     whole = (static_run / "checkpoint.pt").read_bytes()
     (tmp_path / "half.pt").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(StorageError, match=r"half\.pt: not a readable checkpoint"):

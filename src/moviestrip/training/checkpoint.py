@@ -47,9 +47,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     fields = read_tensors(path)
     if fields.pop("format", None) != FORMAT:
         raise StorageError(f"{path}: not a {FORMAT} file; train the variant again")
-    design = fields.pop("design")
-    design["delta_frames"] = tuple(design["delta_frames"])
-    return Checkpoint(design=HmmrDesign(**design), **fields)
+    try:
+        design = fields.pop("design")
+        design["delta_frames"] = tuple(design["delta_frames"])
+        return Checkpoint(design=HmmrDesign(**design), **fields)
+    except (KeyError, TypeError) as error:
+        raise StorageError(f"{path}: lacks a field of {FORMAT} ({error}); train the variant again") from error
 
 
 def write_tensors(path: Path, values: Mapping[str, Any]) -> None:

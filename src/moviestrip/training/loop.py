@@ -296,7 +296,7 @@ def resume(run: Run, path: Path, fingerprint: str) -> None:
         return
     with contextlib.suppress(StorageError):  # a damaged state costs the steps it held, nothing more
         state: dict[str, Any] = read_tensors(path)
-        if state["fingerprint"] == fingerprint:
+        if state.get("fingerprint") == fingerprint:
             _restore(run, state)
 
 
