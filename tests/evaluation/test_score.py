@@ -1,5 +1,7 @@
 """Scoring against a plain frame-by-frame reference, and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -107,6 +109,22 @@ def test_fault_20_degenerate_predictions_are_counted_not_averaged(world):
     row = after[(after["clip_id"] == "a") & (after["metric"] == "pa_mpjpe") & (after["condition"] == "all")].iloc[0]
     old = before[(before["clip_id"] == "a") & (before["metric"] == "pa_mpjpe") & (before["condition"] == "all")].iloc[0]
     assert row["degenerate_frames"] == 1 and row["frames"] == old["frames"] - 1 and np.isfinite(row["value"])
+
+
+def test_a_translation_of_the_truth_matters_only_where_the_protocol_takes_joints_as_given(world):
+    predictions, labels, clips = world
+    moved = labels.assign(
+        joints_3d_m=[
+            joints + np.tile([0.01 * frame**2, 0, 5.0], 14)
+            for joints, frame in zip(labels["joints_3d_m"], labels["frame"], strict=True)
+        ]
+    )
+    as_given = replace(HMMR, acceleration_root="as_given")
+    for protocol, equal in ((HMMR, True), (as_given, False)):
+        found = [score_predictions(predictions, table, clips, protocol, "v", 0) for table in (labels, moved)]
+        errors = [scores.loc[scores["metric"] == "accel_error", "value"].to_numpy() for scores in found]
+        assert np.allclose(*errors, rtol=1e-3) == equal
+        assert np.allclose(*(scores.loc[scores["metric"] == "mpjpe", "value"] for scores in found), rtol=1e-3)
 
 
 def test_a_missing_prediction_is_named(world):

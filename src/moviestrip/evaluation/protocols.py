@@ -5,7 +5,7 @@ therefore data that a table's caption can name and a user can print, never a def
 """
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from moviestrip.errors import ConfigError
 
@@ -21,28 +21,36 @@ class Protocol:
 
     name: str
     title: str
-    joints: str = choice("common_14", "HMMR's released evaluation: the 14 joints that LSP and Human3.6M share")
-    regressor: str = choice("h36m_17", "HMMR's released evaluation: joints are regressed from the mesh's vertices")
-    root: str = choice("hip_midpoint", "HMMR's released evaluation: both poses move the midpoint of the hips to 0")
-    alignment: str = choice("similarity", "HMMR section 5: Procrustes with scale, of each frame by itself")
+    joints: Literal["common_14"] = choice(
+        "common_14", "HMMR's released evaluation: the 14 joints that LSP and Human3.6M share"
+    )
+    regressor: Literal["h36m_17"] = choice(
+        "h36m_17", "HMMR's released evaluation: joints are regressed from the mesh's vertices"
+    )
+    root: Literal["hip_midpoint", "as_given"] = choice(
+        "hip_midpoint", "HMMR's released evaluation: both poses move the midpoint of the hips to 0"
+    )
+    alignment: Literal["similarity"] = choice(
+        "similarity", "HMMR section 5: Procrustes with scale, of each frame by itself"
+    )
     minimum_visible_3d: int = choice(
         7, "HMMR's released evaluation: a frame needs more than six of the 14 keypoints visible for 3D metrics"
     )
     minimum_visible_2d: int = choice(6, "HMMR section 5: frames with fewer than six visible keypoints are skipped")
     pck_share: float = choice(0.05, "HMMR section 6.1: alpha = 0.05")
     pck_reference_px: float = choice(224, "HMMR's released evaluation: alpha is of the crop's side, not of the person")
-    pck_camera: str = choice(
+    pck_camera: Literal["hmmr"] = choice(
         "hmmr", "HMMR's released evaluation: PCK follows the best scale and translation of each frame"
     )
-    acceleration_root: str = choice(
+    acceleration_root: Literal["hip_midpoint", "as_given"] = choice(
         "hip_midpoint",
         "ours: predictions have no translation in the room, so both sides are measured from the hips; "
         "the release takes joints as they are stored, which there also have none",
     )
-    acceleration_unit: str = choice(
+    acceleration_unit: Literal["mm/frame^2"] = choice(
         "mm/frame^2", "HMMR's released evaluation: never divided by the frame time, though the papers print mm/s^2"
     )
-    video_weights: str = choice("equal", "HMMR's released evaluation: the mean of the videos' means")
+    video_weights: Literal["equal"] = choice("equal", "HMMR's released evaluation: the mean of the videos' means")
 
     @property
     def pck_threshold_px(self) -> float:

@@ -5,7 +5,7 @@ that the protocol skips is not counted. A frame where a metric is undefined is l
 broken predictions show in the table instead of flattering it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,10 @@ from moviestrip.tables import SCORES, empty, stack
 
 MM = 1000.0
 PERCENT = 100.0
+ROOTS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
+    "hip_midpoint": metrics.center_on_hips,
+    "as_given": lambda joints: joints,
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Frames:
     visible: np.ndarray  # (N, 25)
     predicted_px: np.ndarray  # (N, 25, 2) in the crop's scale
     target_px: np.ndarray  # (N, 25, 2)
-    predicted_m: np.ndarray  # (N, 14, 3)
+    predicted_m: np.ndarray  # (N, 14, 3) wherever its origin is
     target_m: np.ndarray  # (N, 14, 3)
 
 
@@ -86,8 +90,8 @@ def join_frames(predictions: pd.DataFrame, labels: pd.DataFrame, clips: pd.DataF
         visible=keypoints[..., 2] > 0,
         predicted_px=stack(joined["keypoints_2d_predicted"], 25, 2) * scale,
         target_px=keypoints[..., :2] * scale,
-        predicted_m=metrics.center_on_hips(stack(joined["joints_3d_m_predicted"], 14, 3)),
-        target_m=metrics.center_on_hips(stack(joined["joints_3d_m"], 14, 3)),
+        predicted_m=stack(joined["joints_3d_m_predicted"], 14, 3),
+        target_m=stack(joined["joints_3d_m"], 14, 3),
     )
 
 
@@ -116,15 +120,17 @@ def measures(frames: Frames, protocol: Protocol) -> Iterator[Measure]:
     yield Measure("pck", "%", frames.clip, frames.burst, enough_2d, share * PERCENT)
 
     in_3d = frames.has_3d & (frames.visible[:, : len(COMMON_14)].sum(-1) >= protocol.minimum_visible_3d)
+    predicted_m, target_m = (ROOTS[protocol.root](joints) for joints in (frames.predicted_m, frames.target_m))
     for name, function in (("mpjpe", metrics.mpjpe), ("pa_mpjpe", metrics.pa_mpjpe)):
-        values = function(frames.predicted_m, frames.target_m) * MM
+        values = function(predicted_m, target_m) * MM
         yield Measure(name, "mm", frames.clip, frames.burst, in_3d, values)
 
     whole, clip, burst = _triplets(frames)
-    unit = protocol.acceleration_unit
-    accelerations = metrics.acceleration(frames.predicted_m) * MM
+    unit, root = protocol.acceleration_unit, ROOTS[protocol.acceleration_root]
+    predicted_m, target_m = root(frames.predicted_m), root(frames.target_m)
+    accelerations = metrics.acceleration(predicted_m) * MM
     yield Measure("accel", unit, clip, burst, whole, accelerations)
-    errors = metrics.acceleration_error(frames.predicted_m, frames.target_m) * MM
+    errors = metrics.acceleration_error(predicted_m, target_m) * MM
     yield Measure("accel_error", unit, clip, burst, whole & _all_three(in_3d), errors)
 
 
