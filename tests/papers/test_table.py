@@ -8,7 +8,7 @@ from moviestrip.config import Config, DatasetSettings
 from moviestrip.evaluation.statistics import interval
 from moviestrip.papers.printed import printed, printed_tables, table_names
 from moviestrip.papers.states import table_states
-from moviestrip.papers.table import COLUMNS, build_table, counts_data, dataset_statistics, plain_action
+from moviestrip.papers.table import COLUMNS, build_table, counts_data, dataset_statistics, plain_action, summary_of
 from moviestrip.papers.worlds import PAPER_DATASETS, Setting, stand_in, variant_of
 
 VARIANTS = ("single-view", "single-view-gaussian", "contextual-no-dynamics", "contextual")
@@ -140,7 +140,9 @@ def test_table_states_tell_what_is_missing(scores):
     assert states.loc["hmmr-2", "ours"] == "4/4" and states.loc["hmmr-2", "missing"] == ""
     assert states.loc["hmmr-6", "state"] == "partial" and "mesh_posed" in states.loc["hmmr-6", "missing"]
     assert states.loc["phd-4", ["state", "ours"]].tolist() == ["pending", "0/16"]
-    assert states.loc["tcmr-4", "missing"].startswith("variant contextual-instavariety is not trained")
+    assert states.loc["tcmr-4", "missing"].startswith(
+        "variants contextual-instavariety, vibe-3dpw-train, tcmr-3dpw-train are not trained"
+    )
 
 
 def test_with_scores_at_hand_the_state_is_what_there_is(scores):
@@ -162,3 +164,15 @@ def test_every_row_has_a_variant_or_is_cited_and_every_dataset_a_stand_in():
             assert variant_of(cell["paper"], cell["row_id"], cell["kind"])
     assert {stand_in(name, "miniature") for name in PAPER_DATASETS} >= set(DATASETS)
     assert stand_in("3dpw", "papers") == "3dpw" and stand_in("", "papers") == ""
+
+
+def test_reasons_are_told_in_one_line():
+    reasons = [
+        "pending: variant a is not trained",
+        "",
+        "x has no scores on gym yet",
+        "pending: variant b is not trained",
+    ]
+    assert summary_of([*reasons, "metric m is not scored", reasons[0]]) == (
+        "variants a, b are not trained; metric m is not scored; x has no scores on gym yet"
+    )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from moviestrip.papers.layout import METRIC_TITLES, Column, Layout, layout
-from moviestrip.papers.table import COLUMNS
+from moviestrip.papers.table import COLUMNS, summary_of
 from moviestrip.papers.worlds import PAPER_DATASETS, Setting, stand_in
 
 CSV_DECIMALS = 4
@@ -118,7 +118,7 @@ def caption_of(table: pd.DataFrame, setting: Setting) -> str:
         parts.append("'at +n' is n frames ahead.")
     pending = table.loc[table["ours"].isna(), "note"].str.extract(r"pending: (.*)$")[0].dropna().unique()
     if len(pending):
-        parts.append(f"Pending: {'; '.join(pending)}.")
+        parts.append(f"Pending: {summary_of(pending)}.")
     return " ".join(parts)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from moviestrip.config import Config
 from moviestrip.papers.layout import layout
 from moviestrip.papers.printed import table_names
-from moviestrip.papers.table import cells_of, our_cell, why_missing
+from moviestrip.papers.table import cells_of, our_cell, summary_of, why_missing
 from moviestrip.papers.worlds import Setting, variant_of
 
 
@@ -40,13 +40,13 @@ def _state(name: str, gap: Callable[[pd.Series], str]) -> dict[str, str]:
     gaps = [gap(cell) for _, cell in cells.iterrows()]
     row = "action" if layout(paper, number).side == "action" else "row_id"
     filled = cells.assign(filled=[not reason for reason in gaps]).groupby(row, sort=False)["filled"].any()
-    reasons = dict.fromkeys(reason.removeprefix("pending: ") for reason in gaps if reason)
+    missing = summary_of(gaps)
     return {
         "table": name,
         "title": layout(paper, number).title,
-        "state": "complete" if not reasons else "partial" if filled.any() else "pending",
+        "state": "complete" if not missing else "partial" if filled.any() else "pending",
         "ours": f"{filled.sum()}/{len(filled)}",
-        "missing": "; ".join(reasons),
+        "missing": missing,
     }
 
 

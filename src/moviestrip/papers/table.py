@@ -3,7 +3,8 @@
 The result is long, one row a cell, so that it can be joined, tested and judged; `render` lays it out.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -132,6 +133,24 @@ def why_missing(cell: pd.Series, setting: Setting) -> str:
     if cell["horizon"] not in ("", "0") or cell["dtw"] == "true":
         return "pending: forecasts are not scored"
     return absent
+
+
+def summary_of(reasons: Iterable[str]) -> str:
+    """Several reasons of `why_missing` in one line: 'variants a, b are not trained; metric c is not scored'."""
+    names: dict[tuple[str, str], dict[str, None]] = {}
+    others: dict[str, None] = {}
+    for reason in reasons:
+        plain = reason.removeprefix("pending: ")
+        match = re.fullmatch(r"(variant|metric|dataset) (\S+) is (.+)", plain)
+        if match:
+            names.setdefault((match[1], match[3]), {})[match[2]] = None
+        elif plain:
+            others[plain] = None
+    lines = [
+        f"{kind}s {', '.join(known)} are {what}" if len(known) > 1 else f"{kind} {next(iter(known))} is {what}"
+        for (kind, what), known in names.items()
+    ]
+    return "; ".join([*lines, *others])
 
 
 def _statistic(cell: pd.Series, statistics: pd.DataFrame | None, setting: Setting) -> OurCell:
