@@ -64,6 +64,8 @@ def _allowed_names() -> dict[tuple[str, str], Any]:
         ("copyreg", "_reconstructor"): copyreg._reconstructor,  # type: ignore[attr-defined]
         ("__builtin__", "object"): object,
         ("builtins", "object"): object,
+        ("__builtin__", "set"): set,  # chumpy's arrays keep one
+        ("builtins", "set"): set,
         ("collections", "OrderedDict"): collections.OrderedDict,
         ("_codecs", "encode"): _encode_latin1,
     }
