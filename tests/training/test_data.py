@@ -96,6 +96,11 @@ def test_several_shards_are_one_dataset(tmp_path, clips):
     torch.testing.assert_close(read.targets(torch.arange(9, 16)).joints_3d_m, expected)
 
 
+def test_a_shard_with_none_of_the_clips_is_passed_over(tmp_path, clips):
+    shards = [write_shard(tmp_path / "a", clips), write_shard(tmp_path / "b", stick_clips("second", 2, n_frames=7))]
+    assert [clip.clip_id for clip in read_clips(shards, ["second-00"], copies=False).clips] == ["second-00"]
+
+
 def test_clips_without_features_are_named(tmp_path, clips):
     shard = write_shard(tmp_path, clips)
     with pytest.raises(FatalError, match="1 of 2 clips have no features, such as elsewhere"):

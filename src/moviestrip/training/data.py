@@ -117,8 +117,13 @@ class TrainingData:
 
 def read_clips(shards: Sequence[ShardFiles], clip_ids: Collection[str], copies: bool) -> ClipDataset:
     """The named clips out of a dataset's (or several datasets') shards, with or without their augmented copies."""
-    parts = [read_shard(shard, clip_ids, copies) for shard in shards]
-    parts = [part for part in parts if part.clips]
+    wanted = frozenset(clip_ids)
+    indexed = {shard: read_table(shard.index, FEATURE_INDEX) for shard in shards}
+    parts = [
+        read_shard(shard, index, wanted, copies)
+        for shard, index in indexed.items()
+        if index["clip_id"].isin(wanted).any()  # a shard of test videos holds none of the training clips
+    ]
     found = {clip.clip_id for part in parts for clip in part.clips}
     missing = sorted(set(clip_ids) - found)
     if missing:
@@ -129,16 +134,16 @@ def read_clips(shards: Sequence[ShardFiles], clip_ids: Collection[str], copies: 
     return concatenate(parts)
 
 
-def read_shard(shard: ShardFiles, clip_ids: Collection[str], copies: bool) -> ClipDataset:
-    """The named clips of one shard."""
+def read_shard(shard: ShardFiles, index: pd.DataFrame, clip_ids: Collection[str], copies: bool) -> ClipDataset:
+    """The named clips of one shard, some of which its index lists."""
     phi, attributes = read_features(shard.features)
     return join(
         phi,
         str(attributes.get("backbone", "")),
-        read_table(shard.index, FEATURE_INDEX),
+        index,
         read_table(shard.crops, CROPS),
         read_table(shard.labels, LABELS),
-        frozenset(clip_ids),
+        clip_ids,
         copies,
         str(shard.features),
     )
