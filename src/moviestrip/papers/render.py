@@ -15,7 +15,7 @@ import pandas as pd
 
 from moviestrip.papers.layout import METRIC_TITLES, Column, Layout, layout
 from moviestrip.papers.table import COLUMNS, summary_of
-from moviestrip.papers.worlds import PAPER_DATASETS, Setting, stand_in
+from moviestrip.papers.worlds import EXTRA_ROWS, PAPER_DATASETS, Setting, stand_in
 
 CSV_DECIMALS = 4
 MARKDOWN_WIDTH = 118
@@ -74,7 +74,7 @@ def grid_of(table: pd.DataFrame) -> Grid:
     for _, cell in table.iterrows():
         row = rows.setdefault((shape.row_label(cell), str(cell["row_id"])), {})
         row[shape.column_key(cell)] = _cell_of(cell)
-    extra = set(table.groupby("row_id")["note"].first().loc[lambda notes: notes.str.startswith("not printed")].index)
+    extra = {row.row_id for row in EXTRA_ROWS.get((shape.paper, shape.number), ())}
     return Grid(
         shape,
         tuple(label for label, _ in rows),
