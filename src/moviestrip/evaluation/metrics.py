@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from moviestrip.errors import FatalError
-from moviestrip.geometry import Array, backend, procrustes_align
+from moviestrip.geometry import Array, backend, optimal_camera, procrustes_align
 from moviestrip.skeleton import COMMON_14, indices_of
 
 # All joints within this share of their distance from the origin count as one point.
@@ -96,35 +96,12 @@ def pck_after_optimal_camera(
     predicted_px: Array, target_px: Array, visible: Array, threshold_px: float, minimum_visible: int = 6
 ) -> Array:
     """HMMR's PCK: after the best scale and translation of each frame; NaN with fewer keypoints visible."""
-    camera = hmmr_camera(predicted_px, target_px, visible)
+    _require_keypoints("pck_after_optimal_camera", predicted_px, target_px, visible)
+    camera = optimal_camera(predicted_px, target_px, visible > 0)  # unbounded, unlike in training
     moved = camera[..., None, :1] * (predicted_px + camera[..., None, 1:])
     undefined = ~backend(camera).isfinite(camera).all(-1)
     too_few = (visible > 0).sum(-1) < minimum_visible
     return _nan_where(undefined | too_few, pck(moved, target_px, visible, threshold_px))
-
-
-def hmmr_camera(predicted_px: Array, target_px: Array, visible: Array) -> Array:
-    """Scale, tx, ty that take p to scale * (p + t) near the visible target keypoints, as HMMR finds them: (..., 3).
-
-    The scale is half the trace of the best affine map, trace((X'X)^-1 X'Y) / 2 over the centred keypoints X and
-    Y, and not bounded as it is in training. It is not the least-squares scale: that one rates some frames
-    differently. NaN where the visible predicted keypoints lie on one line, or none is visible.
-    """
-    _require_keypoints("hmmr_camera", predicted_px, target_px, visible)
-    hidden = ~(visible > 0)[..., None]
-    counted = _as_type_of((visible > 0).sum(-1), predicted_px)[..., None]
-    counted = _nan_where(counted == 0, counted)
-    predicted_mean = _zero_where(hidden, predicted_px).sum(-2) / counted
-    target_mean = _zero_where(hidden, target_px).sum(-2) / counted
-    centred = _zero_where(hidden, predicted_px - predicted_mean[..., None, :])
-    goal = _zero_where(hidden, target_px - target_mean[..., None, :])
-    x, y, goal_x, goal_y = centred[..., 0], centred[..., 1], goal[..., 0], goal[..., 1]
-    xx, xy, yy = (x * x).sum(-1), (x * y).sum(-1), (y * y).sum(-1)
-    determinant = xx * yy - xy**2
-    traced = yy * (x * goal_x).sum(-1) - xy * (y * goal_x + x * goal_y).sum(-1) + xx * (y * goal_y).sum(-1)
-    on_a_line = determinant <= COINCIDENT_SHARE[predicted_px.dtype.itemsize] * xx * yy
-    scale = (traced / 2 / _nan_where(on_a_line, determinant))[..., None]
-    return backend(scale).concatenate([scale, target_mean / scale - predicted_mean], -1)
 
 
 def per_vertex_error(predicted: Array, target: Array) -> Array:
