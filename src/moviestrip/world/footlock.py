@@ -28,6 +28,7 @@ EASE_S = 0.16
 CONTACT_HEIGHT_M = 0.04
 CONTACT_SPEED_M_PER_S = 0.55
 SHORTEST_CONTACT_S = 0.08
+CRAWLING_HIPS_M = 0.35  # below it recorded feet drag, and pinning them would push the knees into the floor
 
 
 def detect_contacts(
@@ -99,7 +100,7 @@ def lock_feet(motion: Motion, rest: RestSkeleton, contacts: Bool[np.ndarray, "fr
     translation = translation + _lift(joints, motion.fps)
     joints, rotations = forward_kinematics(pose, translation, rest)
     if contacts is None:
-        contacts = detect_contacts(joints, motion.fps)
+        contacts = detect_contacts(joints, motion.fps) & (joints[:, :1, 1] > CRAWLING_HIPS_M)
     balls = np.stack([held_places(joints[:, FEET[side]], contacts[:, side], motion.fps) for side in range(2)], axis=1)
     ankles = balls + (joints[:, ANKLES] - joints[:, FEET])
     drop = _drop_within_reach(joints, ankles, contacts, rest, motion.fps)

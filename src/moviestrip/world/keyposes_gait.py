@@ -127,8 +127,8 @@ def walking(dice: Dice, score: Score) -> Repetition:
 def running(dice: Dice, score: Score) -> Repetition:
     gait = _gait(
         dice, step=dice.between(0.7, 1.0), step_s=dice.between(0.32, 0.4), bend=dice.between(0.8, 1.0),
-        lean=dice.between(0.12, 0.25), lift=dice.between(0.28, 0.45), bounce=dice.between(0.025, 0.045), hip_height=0.93,
-        swing=dice.between(0.8, 1.2), tuck=1.0,
+        lean=dice.between(0.12, 0.25), lift=dice.between(0.28, 0.45), bounce=dice.between(0.025, 0.045),
+        hip_height=0.93, swing=dice.between(0.8, 1.2), tuck=1.0,
     )  # fmt: skip
     return Walker(score, gait).step
 

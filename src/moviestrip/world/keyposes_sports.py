@@ -66,28 +66,36 @@ def jumping_jacks(dice: Dice, score: Score) -> Repetition:
 
 
 def jump_rope(dice: Dice, score: Score) -> Repetition:
-    style = dice.one_of(("both", "alternate"))
-    air, tempo = dice.between(0.05, 0.12), dice.between(0.36, 0.55)
-    spread = dice.between(0.25, 0.5)
-    base = (spread, -0.62, 0.32)
-    score.start(hands=base, elbows=0.1, left_foot=(0.1, 0, 0), right_foot=(-0.1, 0, 0), pelvis=(0, 0.97, 0))
-    side = 0
-
-    def circle() -> None:
-        for part, (up, forward) in zip((0.25, 0.5, 0.75), ((0.08, 0), (0, 0.1), (-0.08, 0)), strict=True):
-            score.passing(part, hands=(spread, -0.62 + up, 0.32 + forward))
+    style = dice.one_of(("both", "run", "side", "scissors"))
+    air, tempo = dice.between(0.05, 0.14), dice.between(0.36, 0.55)
+    spread, low, ahead = dice.between(0.2, 0.6), dice.between(-0.75, -0.4), dice.between(0.1, 0.45)
+    stance, lean, crouch = dice.between(0.06, 0.2), dice.between(0.0, 0.2), dice.between(0.86, 0.95)
+    score.start(
+        hands=(spread, low, ahead), elbows=dice.between(-0.2, 0.6), left_foot=(stance, 0, 0),
+        right_foot=(-stance, 0, 0), pelvis=(0, 0.97, 0), lean=lean, spine=(0.5 * lean, 0, 0),
+    )  # fmt: skip
+    side, x = 1, 0.0
 
     def repeat() -> None:
-        nonlocal side
-        side = 1 - side
+        nonlocal side, x
+        side, before = -side, x
         high = dice.about(air, 0.1)
-        back = 0.22 if style == "alternate" else 0.0
-        score.key(dice.about(0.7 * tempo, 0.03), pelvis=(0, 0.97, 0), toes=(0.12, 0))
-        circle()
-        lifts = (high + back * side, high + back * (1 - side))
-        score.passing(0.5, left_foot=(0.1, lifts[0], -back * side), right_foot=(-0.1, lifts[1], -back * (1 - side)))
-        score.passing(0.5, pelvis=(0, 1.0 + high, 0), toes=(0.12, 0.45))
-        score.key(0.3 * tempo, pelvis=(0, 0.92, -0.01))
+        x = side * 0.12 if style == "side" else 0.0
+        z = side * 0.14 if style == "scissors" else 0.0
+        tuck = 0.24 if style == "run" else 0.0
+        score.key(
+            dice.about(0.7 * tempo, 0.03), pelvis=(x, 0.97, 0), toes=(0.12, 0), left_foot=(x + stance, 0, z),
+            right_foot=(x - stance, 0, -z),
+        )  # fmt: skip
+        for part, (up, forward) in zip((0.25, 0.5, 0.75), ((0.08, 0), (0, 0.1), (-0.08, 0)), strict=True):
+            score.passing(part, hands=(spread, low + up, ahead + forward))
+        middle = (x + before) / 2
+        left, right = (tuck, 0.0) if side > 0 else (0.0, tuck)
+        score.passing(
+            0.5, left_foot=(middle + stance, high + left, -left), right_foot=(middle - stance, high + right, -right),
+            pelvis=(middle, 1.0 + high, 0), toes=(0.12, 0.45),
+        )  # fmt: skip
+        score.key(0.3 * tempo, pelvis=(x, crouch, -0.01))
 
     return repeat
 

@@ -30,6 +30,8 @@ Value = float | tuple[float, ...] | np.ndarray
 SIDES = ("left", "right")
 SIGN = {"left": 1.0, "right": -1.0}
 
+FREE_WRIST_ABOVE_FLOOR_M = 0.14  # the hand beyond it may hang
+
 # What a key posture holds, with the standing values. Angles in radians.
 CONTROLS: dict[str, tuple[float, ...]] = {
     "pelvis": (0, 1, 0),  # x, height, z in legs; height 1 is standing straight
@@ -297,6 +299,7 @@ def _place_arm(rotations: np.ndarray, joints: np.ndarray, tracks: Tracks, rest: 
     shoulder = joints[:, JOINT[f"{side}_shoulder"]]
     hand = _outstretched(tracks[f"{side}_hand"]) * sign * rest.arm_length_m
     free = shoulder + np.einsum("tab,tb->ta", chest, hand)
+    free[:, 1] = np.maximum(free[:, 1], FREE_WRIST_ABOVE_FLOOR_M)
     holding = tracks[f"{side}_holding"]
     wrist = (1 - holding) * free + holding * tracks[f"{side}_hold"] * rest.leg_length_m
     direction = np.einsum("tba,tb->ta", chest, wrist - shoulder) / rest.arm_length_m * sign
