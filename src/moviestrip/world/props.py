@@ -53,7 +53,7 @@ def _lying(person: Performer) -> Bool[np.ndarray, " frames"]:
     """Trunk level, on the back, well above the floor, at rest."""
     pelvis, neck, knees = _joint(person, "pelvis"), _joint(person, "neck"), _joint(person, "left_knee", "right_knee")
     level = np.abs(neck[:, 1] - pelvis[:, 1]) < 0.2
-    on_back = np.cross(neck - pelvis, _joint(person, "right_hip") - _joint(person, "left_hip"))[:, 1] < 0
+    on_back = np.cross(neck - pelvis, _joint(person, "right_hip") - _joint(person, "left_hip"))[:, 1] > 0
     raised = (pelvis[:, 1] > 0.35) & (knees[:, 1] > 0.3)
     return level & on_back & raised & _slow(pelvis, person.motion.fps)
 

@@ -166,9 +166,10 @@ def mip_chain(image: UInt8[np.ndarray, "side side 3"]) -> UInt8[np.ndarray, "tex
     side = image.shape[0]
     if image.shape != (side, side, 3) or side & (side - 1):
         raise FatalError(f"a texture must be (side, side, 3) with side a power of two, got {image.shape}")
-    levels, current = [image.reshape(-1, 3)], image.astype(np.float64)
-    while current.shape[0] > 1:
-        current = current.reshape(current.shape[0] // 2, 2, current.shape[1] // 2, 2, 3).mean((1, 3))
+    levels = [image.reshape(-1, 3)]
+    current: np.ndarray = image.astype(np.float32)
+    while len(current) > 1:
+        current = (current[::2, ::2] + current[1::2, ::2] + current[::2, 1::2] + current[1::2, 1::2]) / 4
         levels.append(np.rint(current).astype(np.uint8).reshape(-1, 3))
     return np.concatenate(levels)
 

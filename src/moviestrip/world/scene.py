@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, UInt8
 
-from moviestrip.world.rasterise import Canvas, Light
-from moviestrip.world.shapes import Mesh, blob, box, join, post, sheet
+from moviestrip.world.rasterise import NO_TEXTURE, Canvas, Light
+from moviestrip.world.shapes import Mesh, Vector, blob, box, join, post, sheet
 from moviestrip.world.textures import paint
 
-Colour = Sequence[float]
 SUN_ELEVATION = (0.9, 1.6)  # of the light's rise to its run: shadows stay within reach of their person
 SOFT_LIGHT = {"key": (0.40, 0.39, 0.37), "sky": (0.74, 0.74, 0.75), "ground": (0.52, 0.51, 0.49)}
 SUNLIGHT = {"key": (0.66, 0.62, 0.55), "sky": (0.60, 0.64, 0.70), "ground": (0.50, 0.48, 0.45)}
@@ -39,8 +38,8 @@ class Scene:
     ) -> None:
         for mesh in self.meshes:
             camera = mesh.vertices @ rotation.T + translation_m
-            texture = {"texture": self.textures[mesh.texture]} if mesh.texture else {}
-            canvas.draw(camera, mesh.faces, mesh.attributes, intrinsics_px, owner=0, **texture)
+            texture = self.textures[mesh.texture] if mesh.texture else NO_TEXTURE
+            canvas.draw(camera, mesh.faces, mesh.attributes, intrinsics_px, owner=0, texture=texture)
 
 
 @dataclass
@@ -58,12 +57,12 @@ class Builder:
     def add(self, *meshes: Mesh) -> None:
         self.meshes.extend(meshes)
 
-    def texture(self, name: str, colour: Colour) -> str:
+    def texture(self, name: str, colour: Vector) -> str:
         key = f"{name}-{len(self.textures)}"
         self.textures[key] = paint(name, colour, self.rng)
         return key
 
-    def pick(self, *colours: Colour) -> Float[np.ndarray, "3"]:
+    def pick(self, *colours: Vector) -> Float[np.ndarray, "3"]:
         return np.clip(np.asarray(colours[self.rng.integers(len(colours))]) * self.rng.uniform(0.88, 1.1), 0, 1)
 
     def is_free(self, x: float, z: float, radius_m: float, view: bool = True) -> bool:
@@ -83,22 +82,22 @@ class Builder:
         nearest = eyes[:, None] + along.clip(0, 1)[..., None] * rays
         return bool(np.linalg.norm(nearest - place, axis=-1).min() < radius_m + 0.45)
 
-    def floor(self, half_m: float, name: str, colour: Colour) -> None:
+    def floor(self, half_m: float, name: str, colour: Vector) -> None:
         self.add(sheet((-half_m, 0, half_m), (2 * half_m, 0, 0), (0, 0, -2 * half_m), self.light,
                        self.texture(name, colour)))  # fmt: skip
 
-    def walls(self, half_m: float, height_m: float, name: str, colour: Colour) -> None:
+    def walls(self, half_m: float, height_m: float, name: str, colour: Vector) -> None:
         """Four walls facing inwards."""
         texture, h = self.texture(name, colour), half_m
         for corner, along in (((-h, 0, -h), (2 * h, 0, 0)), ((h, 0, -h), (0, 0, 2 * h)),
                               ((h, 0, h), (-2 * h, 0, 0)), ((-h, 0, h), (0, 0, -2 * h))):  # fmt: skip
             self.add(sheet(corner, along, (0, height_m, 0), self.light, texture))
 
-    def ceiling(self, half_m: float, height_m: float, colour: Colour) -> None:
+    def ceiling(self, half_m: float, height_m: float, colour: Vector) -> None:
         corner = (-half_m, height_m, -half_m)
         self.add(sheet(corner, (2 * half_m, 0, 0), (0, 0, 2 * half_m), _lamplight(), colour=colour))
 
-    def sky(self, horizon: Colour, zenith: Colour) -> None:
+    def sky(self, horizon: Vector, zenith: Vector) -> None:
         """A dome of colour far away; not lit."""
         azimuth = np.linspace(0, 2 * np.pi, 25)[:-1]
         rings = [(0.9 * np.sin(e), np.cos(e)) for e in np.linspace(-0.15, np.pi / 2 - 0.01, 7)]
@@ -173,8 +172,8 @@ def studio(builder: Builder) -> Scene:
     for side in (-2.0, 2.0):
         builder.add(_mark(builder, (side, 0), (0.06, 4.06)), _mark(builder, (0, side), (4.06, 0.06)))
     builder.add(_mark(builder, (0, 0), (0.5, 0.06)), _mark(builder, (0, 0), (0.06, 0.5)))
-    for x, z in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
-        x, z = x * (half - 0.7), z * (half - 0.7)
+    corner = half - 0.7
+    for x, z in ((-corner, -corner), (-corner, corner), (corner, -corner), (corner, corner)):
         if builder.is_free(x, z, 0.3):
             builder.add(post((x, 0, z), 1.5, 0.03, builder.light, (0.15, 0.15, 0.16)))
             builder.add(*box((x, 1.5, z), (0.14, 0.16, 0.24), builder.light, (0.2, 0.2, 0.22)))
@@ -182,7 +181,7 @@ def studio(builder: Builder) -> Scene:
 
 
 def _mark(
-    builder: Builder, centre: tuple[float, float], size: tuple[float, float], colour: Colour = (0.85, 0.84, 0.78)
+    builder: Builder, centre: tuple[float, float], size: tuple[float, float], colour: Vector = (0.85, 0.84, 0.78)
 ) -> Mesh:
     """A strip of tape or paint on the floor."""
     x, z = centre[0] - size[0] / 2, centre[1] + size[1] / 2
@@ -229,7 +228,7 @@ def gym_hall(builder: Builder) -> Scene:
     return builder.done(shadow=0.36)
 
 
-def _dado(builder: Builder, half_m: float, height_m: float, colour: Colour) -> None:
+def _dado(builder: Builder, half_m: float, height_m: float, colour: Vector) -> None:
     h = half_m - 0.02
     for corner, along in (((-h, 0, -h), (2 * h, 0, 0)), ((h, 0, -h), (0, 0, 2 * h)),
                           ((h, 0, h), (-2 * h, 0, 0)), ((-h, 0, h), (0, 0, -2 * h))):  # fmt: skip

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from moviestrip.world.rasterise import TEXELS_PER_M, Light, shade, vertex_normals
 
+Vector = Sequence[float] | np.ndarray
 SHEET_FACES = np.array([(0, 1, 2), (0, 2, 3)], np.int64)
 
 
@@ -43,12 +44,12 @@ def join(meshes: Sequence[Mesh]) -> list[Mesh]:
 
 
 def sheet(
-    corner: Sequence[float],
-    along: Sequence[float],
-    across: Sequence[float],
+    corner: Vector,
+    along: Vector,
+    across: Vector,
     light: Light,
     texture: str = "",
-    colour: Sequence[float] = (1, 1, 1),
+    colour: Vector = (1, 1, 1),
 ) -> Mesh:
     """A flat rectangle from `corner` along two edges; it faces along x across.
 
@@ -56,21 +57,27 @@ def sheet(
     """
     origin, first, second = (np.asarray(vector, np.float64) for vector in (corner, along, across))
     vertices = np.stack([origin, origin + first, origin + first + second, origin + second])
-    normal = np.cross(first, second)
-    lit = shade((normal / np.linalg.norm(normal))[None], np.asarray([colour], np.float64), light)
+    normal = np.array(
+        [
+            first[1] * second[2] - first[2] * second[1],
+            first[2] * second[0] - first[0] * second[2],
+            first[0] * second[1] - first[1] * second[0],
+        ]
+    )
+    lit = shade((normal / np.sqrt(normal @ normal))[None], np.asarray([colour], np.float64), light)
     attributes = np.repeat(lit, 4, 0)
     if texture:
-        length, width = np.linalg.norm(first) * TEXELS_PER_M, np.linalg.norm(second) * TEXELS_PER_M
+        length, width = np.sqrt(first @ first) * TEXELS_PER_M, np.sqrt(second @ second) * TEXELS_PER_M
         attributes = np.array([(0, 0, 0), (length, 0, 0), (length, width, 0), (0, width, 0)], np.float64)
         attributes[:, 2] = lit.mean()
     return Mesh(vertices, SHEET_FACES, attributes, texture)
 
 
 def box(
-    centre: Sequence[float],
-    size: Sequence[float],
+    centre: Vector,
+    size: Vector,
     light: Light,
-    colour: Sequence[float] = (1, 1, 1),
+    colour: Vector = (1, 1, 1),
     heading_rad: float = 0.0,
     texture: str = "",
 ) -> list[Mesh]:
@@ -86,9 +93,7 @@ def box(
     return [sheet(middle + out - a - b, 2 * a, 2 * b, light, texture, colour) for out, a, b in sides]
 
 
-def post(
-    base: Sequence[float], height_m: float, radius_m: float, light: Light, colour: Sequence[float], top: float = 1.0
-) -> Mesh:
+def post(base: Vector, height_m: float, radius_m: float, light: Light, colour: Vector, top: float = 1.0) -> Mesh:
     """An upright round post, `top` times as thick at its upper end."""
     angle = np.linspace(0, 2 * np.pi, 13)[:-1]
     ring = np.stack([np.cos(angle), np.zeros(12), np.sin(angle)], 1)
@@ -103,10 +108,10 @@ def post(
 
 
 def blob(
-    centre: Sequence[float],
-    radii_m: Sequence[float],
+    centre: Vector,
+    radii_m: Vector,
     light: Light,
-    colour: Sequence[float],
+    colour: Vector,
     rng: np.random.Generator,
     roughness: float = 0.15,
 ) -> Mesh:
@@ -132,6 +137,6 @@ def blob(
     return _rounded(vertices, faces, light, tint)
 
 
-def _rounded(vertices: np.ndarray, faces: np.ndarray, light: Light, colour: Sequence[float] | np.ndarray) -> Mesh:
+def _rounded(vertices: np.ndarray, faces: np.ndarray, light: Light, colour: Vector) -> Mesh:
     colours = np.broadcast_to(np.asarray(colour, np.float64), vertices.shape)
     return Mesh(vertices, faces.astype(np.int64), shade(vertex_normals(vertices, faces), colours, light))

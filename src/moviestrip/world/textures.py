@@ -16,7 +16,7 @@ COARSE_SIGMA = 8
 Picture = Float[np.ndarray, "side side 3"]
 
 
-def paint(name: str, colour: Sequence[float], rng: np.random.Generator) -> UInt8[np.ndarray, "texels 3"]:
+def paint(name: str, colour: Sequence[float] | np.ndarray, rng: np.random.Generator) -> UInt8[np.ndarray, "texels 3"]:
     """The mip chain of one named texture around one colour."""
     picture = PAINTERS[name](np.asarray(colour, np.float64), rng)
     return mip_chain(np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8))
