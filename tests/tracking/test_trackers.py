@@ -64,6 +64,18 @@ def test_a_longer_gap_begins_a_new_track():
     assert sorted(set(found.tolist())) == [0, 1]
 
 
+def test_a_distorted_last_sight_does_not_end_a_track():
+    """Half behind an obstacle, a person shrinks to a stub; behind it gone; then back where they were."""
+    people = [person(100)[None] for _ in range(40)]
+    for frame in (18, 19):
+        people[frame] = person(125, 160, 35, seed=7)[None]
+    for frame in range(20, 25):
+        people[frame] = people[frame][:0]
+    found = np.concatenate(moviestrip_tracker(people, SETTINGS))
+    assert (np.delete(found, [18, 19]) == 0).all()
+    assert set(found.tolist()) <= {0, -1}
+
+
 def test_people_occluded_while_crossing_are_told_apart_by_their_motion():
     people, truth = crossing(jitter_px=0.5)
     for frame in range(28, 33):  # the one behind is not seen

@@ -2,8 +2,10 @@
 
 Detect-and-Track links each frame to the one before by intersection over union alone. It has no gate, so it
 may link two people who do not touch, and no memory, so one missed frame ends a track. Ours predicts each
-track at constant velocity, links by box, keypoints and motion together, never above a cost, remembers a
-track over a gap, and needs a confident detection to begin a track and several frames to believe in it.
+track at constant velocity, links by box, keypoints and motion together, never above a cost, and needs a
+confident detection to begin a track and several frames to believe in it. It remembers a track over a gap;
+because the last sight before an occlusion is often a distorted one, whoever reappears is also compared
+with where the track used to be.
 """
 
 import itertools
@@ -31,6 +33,8 @@ REACH_DIAGONALS = 0.5  # how far, in diagonals of the person, a detection may li
 REACH_GROWTH = 0.1  # ... and how much further for each frame the track went unseen
 VELOCITY_MEMORY = 0.6  # of the old velocity in the running mean
 VELOCITY_DECAY = 0.85  # a frame, while unseen: people do not walk on for ever
+REMEMBERED_FRAMES = 9  # whose median box is where a track used to be
+REAPPEARANCE_OVERLAP = 0.2  # least intersection over union of that box and of someone who reappears
 
 TrackIds = list[np.ndarray]  # for each frame, (people,) integer ids; -1 for a detection that belongs to no track
 
@@ -39,11 +43,11 @@ TrackIds = list[np.ndarray]  # for each frame, (people,) integer ids; -1 for a d
 class LiveTrack:
     """What a tracker remembers of one person."""
 
-    identity: int
     people: np.ndarray  # (joints, 3) as last seen
     frame: int
     velocity_px: np.ndarray = field(default_factory=lambda: np.zeros(2))
     members: list[tuple[int, int]] = field(default_factory=list)  # (frame, index in the frame)
+    boxes: list[np.ndarray] = field(default_factory=list)  # as seen, the latest last
 
     def expected(self, frame: int) -> np.ndarray:
         """The last pose moved on at the track's own velocity, which fades while nobody is seen."""
@@ -58,7 +62,11 @@ class LiveTrack:
         keep = VELOCITY_MEMORY if len(self.members) > 1 else 0.0
         self.velocity_px = keep * self.velocity_px + (1 - keep) * speed
         self.people, self.frame = person, frame
-        self.members.append((frame, index))
+        self.remember(index, minimum_confidence)
+
+    def remember(self, index: int, minimum_confidence: float) -> None:
+        self.members.append((self.frame, index))
+        self.boxes = [*self.boxes, boxes_of(self.people[None], minimum_confidence)[0]][-REMEMBERED_FRAMES:]
 
 
 def _displacement_px(before: np.ndarray, after: np.ndarray, minimum_confidence: float) -> np.ndarray:
@@ -100,7 +108,8 @@ def moviestrip_tracker(people_by_frame: Sequence[People], settings: TrackingSett
         live = [track for track in live if frame - track.frame <= settings.maximum_gap_frames + 1]
         linked = _link(live, people, frame, settings)
         for index in _births(people, linked, settings):
-            newborn = LiveTrack(len(every), people[index], frame, members=[(frame, index)])
+            newborn = LiveTrack(people[index], frame)
+            newborn.remember(index, settings.minimum_confidence)
             live.append(newborn)
             every.append(newborn)
     return _identities(people_by_frame, every, settings)
@@ -115,7 +124,24 @@ def _link(live: list[LiveTrack], people: People, frame: int, settings: TrackingS
     pairs = assign(cost, allowed)
     for old, new in pairs:
         live[old].see(people[new], frame, new, settings.minimum_confidence)
-    return {new for _, new in pairs}
+    used = {new for _, new in pairs}
+    lost = [track for number, track in enumerate(live) if track.frame < frame - 1 and number not in dict(pairs)]
+    return used | _link_reappeared(lost, people, used, frame, settings)
+
+
+def _link_reappeared(
+    lost: list[LiveTrack], people: People, used: set[int], frame: int, settings: TrackingSettings
+) -> set[int]:
+    """Give those still unlinked to the lost tracks whose usual place they have."""
+    left = [index for index in range(len(people)) if index not in used]
+    if not lost or not left:
+        return set()
+    usual = np.stack([np.nanmedian(track.boxes, axis=0) for track in lost])
+    overlap = intersection_over_union(usual, boxes_of(people[left], settings.minimum_confidence))
+    pairs = assign(1 - overlap, overlap >= REAPPEARANCE_OVERLAP)
+    for old, new in pairs:
+        lost[old].see(people[left[new]], frame, left[new], settings.minimum_confidence)
+    return {left[new] for _, new in pairs}
 
 
 def _linking_cost(
