@@ -121,3 +121,8 @@ def test_a_table_has_four_files(scores):
 def test_added_rows_are_set_apart(scores):
     page = render.to_html(build_table("hmmr", "2", scores, None, SETTING), SETTING)
     assert page.count('<tr class="added"><th>Single-view + Gaussian smoothing (our baseline)</th>') == 1
+
+
+def test_counts_are_written_as_one_would():
+    counted = [render._counted(pd.Series(counts), "clip") for counts in ([1, 1], [3, 3], [1, 2500])]
+    assert counted == ["1 clip", "3 clips", "1 to 2,500 clips"]

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from moviestrip.errors import FatalError
-from moviestrip.papers.printed import printed_claims, printed_tables
+from moviestrip.papers.printed import PAPERS, printed_claims, printed_tables
 
 COLUMN_OF_KEY = {"dataset": "dataset", "h": "horizon", "action": "action", "dtw": "dtw", "table": "table"}
 HOLDS, FAILS, UNDECIDED, NOT_IN_TABLES = "holds", "fails", "undecided", "not in tables"
@@ -96,13 +96,15 @@ def label(metric: str, row_id: str, keys: Mapping[str, str]) -> str:
 
 
 def evaluate(check: str, table: pd.DataFrame, paper: str, value: str = "number") -> Verdict:
-    """Judge one check on the numbers in column `value` of `table`; a missing number leaves it undecided.
+    """Judge one check on the numbers in column `value` of `table`; a missing number leaves it undecided."""
+    return judge(check, Cells(table, paper, value))
 
-    One relation that is false settles that the claim fails, whatever else is missing.
-    """
+
+def judge(check: str, cells: Cells) -> Verdict:
+    """As `evaluate`. One relation that is false settles that the claim fails, whatever else is missing."""
     if check.startswith("manual:"):
         return Verdict(NOT_IN_TABLES, reason=check.removeprefix("manual:").strip())
-    cells, values, reasons, failed = Cells(table, paper, value), dict[str, float](), dict[str, None](), False
+    values, reasons, failed = dict[str, float](), dict[str, None](), False
     for clause in _split(check, ";"):
         body, bindings = _modifiers(clause)
         for bound in bindings:
@@ -127,12 +129,12 @@ def judge_claims(ours: pd.DataFrame | None) -> pd.DataFrame:
     else:  # a table that was not built is pending, not unknown
         absent = ~(printed["paper"] + "-" + printed["table"]).isin(ours["paper"] + "-" + ours["table"])
         ours = pd.concat([ours, printed[absent].assign(ours=math.nan)], ignore_index=True)
-    return pd.DataFrame([_ledger_row(claim, printed, ours) for claim in printed_claims().to_dict("records")])
+    both = {paper: (Cells(printed, paper, "number"), Cells(ours, paper, "ours")) for paper in PAPERS}
+    return pd.DataFrame([_ledger_row(claim, *both[claim["paper"]]) for claim in printed_claims().to_dict("records")])
 
 
-def _ledger_row(claim: Mapping[Hashable, str], printed: pd.DataFrame, ours: pd.DataFrame) -> dict[str, str]:
-    on_printed = evaluate(claim["check"], printed, claim["paper"])
-    on_ours = evaluate(claim["check"], ours, claim["paper"], value="ours")
+def _ledger_row(claim: Mapping[Hashable, str], printed: Cells, ours: Cells) -> dict[str, str]:
+    on_printed, on_ours = judge(claim["check"], printed), judge(claim["check"], ours)
     return {
         **{key: claim[key] for key in ("claim_id", "paper", "where", "statement")},
         "verdict_printed": on_printed.verdict,

@@ -133,16 +133,17 @@ def _filled_text(filled: pd.DataFrame, setting: Setting) -> str:
     sizes = []
     for name in datasets:
         rows = filled[filled["dataset"] == name]
-        size = f"{_range(rows['clips'])} clips, {_range(rows['frames'])} frames"
+        size = f"{_counted(rows['clips'], 'clip')}, {_counted(rows['frames'], 'frame')}"
         plays = f" plays {PAPER_DATASETS[name].title}" if setting.world == "miniature" else ""
         sizes.append(f"{stand_in(name, setting.world)}{plays} ({size})")
     warning = " They stand beside the printed numbers, not in their place." if setting.world == "miniature" else ""
     return "; ".join(sizes) + "." + warning
 
 
-def _range(counts: pd.Series) -> str:
+def _counted(counts: pd.Series, thing: str) -> str:
     low, high = int(counts.min()), int(counts.max())
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    number = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{number} {thing}{'' if high == 1 else 's'}"
 
 
 def _how(table: pd.DataFrame, setting: Setting) -> str:
