@@ -70,7 +70,7 @@ def perform(subject: str, motion: Motion, body: Body, heading_rad: float) -> Per
     translation = pelvis - rest[0]
     vertices, joints = body.forward(pose.astype(np.float32), betas, translation.astype(np.float32))
     lift = np.zeros((len(pose), 3))
-    lift[:, 1] = -_sunk_m(vertices[..., 1].min(1), np.asarray(motion.contacts).any(axis=1, keepdims=True)[:, 0])
+    lift[:, 1] = -_sunk_m(vertices[..., 1].min(1), np.asarray(np.any(motion.contacts, axis=1)))
     translation = translation + lift
     colours = dress(_template(body), child_generator(0, "clothes", subject))
     vertices = vertices + lift[:, None].astype(np.float32)

@@ -42,6 +42,7 @@ SHADOW_CELLS = 96
 TOUCHING_M = 0.10
 SPARSE = 16  # every so many vertices tell where a body's middle is
 PLACING_ATTEMPTS = 12
+CAMERA_ROOM_M = 2.2  # nearer than this, a bystander fills the picture
 FEWEST_KEYPOINTS = 4  # of a bystander, for a row in the truth
 
 
@@ -139,7 +140,7 @@ def _bystanders(spec: VideoSpec, library: MotionLibrary, body: Body, hero: Perfo
             angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(1.1, 3.0)
             place = distance * np.array([np.sin(angle), np.cos(angle)])
             way = person.way_m + place
-            if _apart(way, np.concatenate(taken)) > 0.45 and _apart(way, eyes) > 1.6:
+            if _apart(way, np.concatenate(taken)) > 0.45 and _apart(way, eyes) > CAMERA_ROOM_M:
                 others.append(person.moved(place))
                 taken.append(way)
                 break
