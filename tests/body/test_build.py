@@ -169,6 +169,16 @@ def test_a_cached_body_is_not_built_again(free_body: Path, cache: Path, monkeypa
     assert ensure_free_body(cache) == free_body
 
 
+def test_what_a_killed_builder_left_is_cleared_before_the_next(free_body: Path, tmp_path: Path, monkeypatch) -> None:
+    left = tmp_path / "bodies" / f".{free_body.stem}.anny.abcdef"
+    left.mkdir(parents=True)
+    (left / "model.safetensors").write_bytes(b"half a file")
+    built = []
+    monkeypatch.setattr("moviestrip.body.build.build_free_body", built.append)
+    assert ensure_free_body(tmp_path).name == free_body.name
+    assert built == [tmp_path / "bodies" / free_body.name] and not left.exists()
+
+
 @pytest.mark.slow
 def test_two_builds_have_the_same_bits(tmp_path: Path) -> None:
     for name in ("first", "second"):

@@ -94,6 +94,8 @@ def test_fault_23_a_missing_body_names_the_key_and_the_way_out(official: BodySet
         assert message.startswith("body.path: ")
         assert "download SMPL_NEUTRAL.pkl from smpl.is.tue.mpg.de, or set `body.kind: free`" in message
     assert str(absent) in message
+    message = one_line(BodySettings(kind="free", path=official.path), tmp_path)
+    assert "set, but `body.kind: free` reads no file" in message
     message = one_line(BodySettings(kind="smpl", path=official.path), tmp_path)
     assert message.startswith("body.joint_regressor: ") and "J_regressor_h36m.npy" in message
 

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import importlib.metadata
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,13 +51,19 @@ def _one_builder(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for abandoned in path.parent.glob(f"{_scratch_prefix(path)}*"):  # by a builder that was killed
+            shutil.rmtree(abandoned)
         yield
+
+
+def _scratch_prefix(path: Path) -> str:
+    return f".{path.stem}.anny."
 
 
 def build_free_body(path: Path, seed: int = 0, adults: int = ADULTS) -> None:
     """Write the free body to `path`; the same seed and number of adults give the same bits on one machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".anny.") as scratch, _one_thread():
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_scratch_prefix(path)) as scratch, _one_thread():
         fields = body_fields(sample_adults(adults, seed, Path(scratch)), seed)
     about = {  # read by people, not by the loader
         "name": "free",

@@ -69,7 +69,7 @@ class Body:
         arrays (without gradients) or tensors.
         """
         if not isinstance(pose, torch.Tensor):
-            given = [None if part is None else torch.as_tensor(part) for part in (pose, betas, translation)]
+            given = [None if part is None else torch.from_numpy(np.array(part)) for part in (pose, betas, translation)]
             with torch.no_grad():
                 vertices, joints = self.forward(*given)  # type: ignore[arg-type]
             return vertices.numpy(), joints.numpy()
@@ -89,6 +89,10 @@ class Body:
 def load_body(settings: BodySettings, cache: Path) -> Body:
     """The body that the configuration asks for; the free one is built in `cache` when it is not there yet."""
     if settings.kind == "free":
+        if settings.path is not None:
+            raise ConfigError(
+                f"body.path: {settings.path} is set, but `body.kind: free` reads no file; set kind to smpl"
+            )
         path = ensure_free_body(cache)
         fields = read_body_file(path)
         return _body("free", digest_file(path), fields, fields["joint_regressor_h36m"], path)
