@@ -108,5 +108,5 @@ def test_a_draw_repeats_with_its_generator(library: MotionLibrary):
 
 
 def test_an_action_no_source_shows_is_named(library: MotionLibrary):
-    with pytest.raises(ConfigError, match="'juggling' in split 'test'; known: .*squats"):
+    with pytest.raises(ConfigError, match=r"'juggling' in split 'test'; known: .*squats"):
         draw_motion(library, "juggling", "test", 40, np.random.default_rng(0))

@@ -121,8 +121,8 @@ def test_contacts_need_a_low_and_slow_foot(rest: RestSkeleton):
     motion = sliding_walk(rest)
     joints, _ = forward_kinematics(motion.pose, motion.translation_m, rest)
     assert detect_contacts(joints, 25).all()
-    assert not detect_contacts(joints + [0, 0.2, 0], 25).any()
-    assert not detect_contacts(joints * [1, 1, 4], 25).any()
+    assert not detect_contacts(joints + np.array([0, 0.2, 0]), 25).any()
+    assert not detect_contacts(joints * np.array([1, 1, 4]), 25).any()
 
 
 def test_stretches_are_runs_of_true():

@@ -38,7 +38,7 @@ CLIPS: dict[str, tuple[str, bool]] = {
     "kick": ("kick", False),
     "punch": ("punch", False),
     "roll": ("roll", False),
-    "run": ("run", True),
+    "run": ("running", True),
     "spin": ("spin", True),
     "spinkick": ("kick", False),
     "walk": ("walking", True),

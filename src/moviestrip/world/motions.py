@@ -33,11 +33,7 @@ RECORDED_SPLITS: dict[Split, tuple[str, ...]] = {
     "validation": ("getup-facedown", "spin"),
     "test": ("cartwheel", "dance-b", "kick", "run"),
 }
-# What an action of a data set may also be played by.
-PLAYED_BY = {
-    "walking": ("walking", "marching", "running"),
-    "kick": ("kick",),
-}
+# Walks may borrow the arms of someone who stands.
 LEGS_ONLY = frozenset({"walking", "walking_backwards", "marching", "running", "turning", "side_steps", "walking_dog"})
 ARM_DONORS = frozenset({
     "directions", "discussion", "greeting", "phoning", "smoking", "strum_guitar", "photo", "eating", "throw", "posing",
@@ -65,11 +61,10 @@ class MotionLibrary(Sequence[Motion]):
 
     def of_split(self, split: Split, action: str | None = None) -> list[Motion]:
         """Sources that may be seen in a split, of one action if given; in a fixed order."""
-        names = None if action is None else PLAYED_BY.get(action, (action,))
         return [
             motion
             for motion, seen_in in zip(self.motions, self.splits, strict=True)
-            if seen_in == split and (names is None or motion.action in names)
+            if seen_in == split and action in (None, motion.action)
         ]
 
 
