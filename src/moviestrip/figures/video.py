@@ -18,15 +18,19 @@ def write_video(path: Path, frames: Iterable[Picture], fps: float = 25.0, qualit
     `quality` is x264's constant rate factor: 18 looks lossless, 30 is rough.
     """
     count = 0
-    with atomic_path(path) as partial, av.open(str(partial), "w", "mp4", options={"movflags": "+faststart"}) as file:
+    with (
+        atomic_path(path) as partial,
+        av.open(str(partial), "w", "mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as file,
+    ):
         stream = file.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1  # slices of a threaded encoder depend on the machine
-        stream.options = {"crf": str(quality), "preset": "medium", "threads": "1", "x264-params": "sliced-threads=0"}
+        stream.options = {"crf": str(quality), "preset": "medium", "threads": "1", "flags": "+bitexact"}
         for frame in frames:
             if count == 0:
                 stream.height, stream.width = _even_size(path, frame)
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+            file.mux(stream.encode(picture.reformat(format="yuv420p", threads=1)))
             count += 1
         if count == 0:
             raise FatalError(f"{path}: a video needs at least one frame")
