@@ -110,7 +110,7 @@ def push_ups(dice: Dice, score: Score) -> Repetition:
         lean = math.pi / 2 - math.asin(height - 0.14) + sag
         return {"pelvis": (0, height, -0.02), "lean": lean, "head": (-0.35, 0, 0)}
 
-    holds: Posture = {"left_hold": (width, 0.06, ahead), "right_hold": (-width, 0.06, ahead), "holding": 1.0}
+    holds: Posture = {"left_hold": (width, 0.085, ahead), "right_hold": (-width, 0.085, ahead), "holding": 1.0}
     feet: Posture = {"left_foot": (0.11, 0, -1.14), "right_foot": (-0.11, 0, -1.14), "toes": (0.0, 1.15)}
     score.start(**holds, **feet, **body(high), spine=(-sag, 0, 0), knees=0.0, elbows=0.35)
 

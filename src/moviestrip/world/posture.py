@@ -30,7 +30,7 @@ Value = float | tuple[float, ...] | np.ndarray
 SIDES = ("left", "right")
 SIGN = {"left": 1.0, "right": -1.0}
 
-FREE_WRIST_ABOVE_FLOOR_M = 0.14  # the hand beyond it may hang
+FREE_WRIST_ABOVE_FLOOR_M = 0.19  # the hand beyond it may hang
 
 # What a key posture holds, with the standing values. Angles in radians.
 CONTROLS: dict[str, tuple[float, ...]] = {
