@@ -126,3 +126,10 @@ def test_added_rows_are_set_apart(scores):
 def test_counts_are_written_as_one_would():
     counted = [render._counted(pd.Series(counts), "clip") for counts in ([1, 1], [3, 3], [1, 2500])]
     assert counted == ["1 clip", "3 clips", "1 to 2,500 clips"]
+
+
+def test_a_single_clip_has_no_interval_and_the_caption_says_so(scores):
+    table = build_table("hmmr", "2", scores[scores["clip_id"] == "c0"], None, SETTING)
+    assert table["low"].isna().all() and table["ours"].notna().any()
+    assert "One clip alone has no interval." in render.caption_of(table, SETTING)
+    assert 'class="interval"' not in render.to_html(table, SETTING)

@@ -114,6 +114,8 @@ def caption_of(table: pd.DataFrame, setting: Setting) -> str:
     parts.append(_how(table, setting))
     if (table["unit"] == "mm/frame^2").any():
         parts.append("Accelerations are mm per frame squared, which the papers print as mm/s².")
+    if (filled["low"].isna() & filled["seeds"].notna()).any():
+        parts.append("One clip alone has no interval.")
     if (table["horizon"] != "").any():
         parts.append("'at +n' is n frames ahead.")
     pending = table.loc[table["ours"].isna(), "note"].str.extract(r"pending: (.*)$")[0].dropna().unique()
