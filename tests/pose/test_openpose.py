@@ -186,7 +186,8 @@ def test_fault_13_no_detector_outlives_a_killed_run(detector, tmp_path, ending):
     settings = detector(f"Path({str(tmp_path / 'process')!r}).write_text(str(os.getpid())); time.sleep(600)")
     code = (
         "from pathlib import Path; from moviestrip.pose.openpose import run_program; "
-        f"run_program({settings.command.split()!r} + ['--image_dir', '.', '--write_json', '.'], 600, Path('said'))"
+        f"arguments = {settings.command.split()!r} + ['--image_dir', '.', '--write_json', '.']; "
+        "run_program(arguments, 600, Path('said'), Path('.'), 1)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
     for _ in range(400):

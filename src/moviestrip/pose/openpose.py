@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from jaxtyping import Float, UInt8
 from moviestrip.config import DetectorSettings
 from moviestrip.errors import ConfigError, FatalError, MoviestripError, RetryableError
 from moviestrip.parts import part_file
+from moviestrip.progress import track
 from moviestrip.skeleton import BODY_25
 from moviestrip.tables import DETECTIONS, empty
 
@@ -44,6 +46,7 @@ MAXIMUM_JSON_DEPTH = 8
 MAXIMUM_PEOPLE = 1000
 LARGEST_COORDINATE_PX = 1e6
 STDERR_LINES = 8
+SECONDS_BETWEEN_COUNTS = 0.5
 NAMED_FRAMES = 5
 PR_SET_PDEATHSIG = 1
 POINTLESS_TO_REPEAT = (ConfigError.exit_code, FatalError.exit_code)  # of the embedded program
@@ -126,7 +129,7 @@ def _detected(
         output.mkdir()
         arguments = [*command, "--image_dir", str(images), "--write_json", str(output)]
         try:
-            run_program(arguments, settings.timeout_s, images.parent / f"stderr-{attempt}")
+            run_program(arguments, settings.timeout_s, images.parent / f"said-{attempt}", output, len(names))
             require_all_frames(output, names)
             return {name: read_keypoints(output / f"{name}_keypoints.json") for name in names}
         except RetryableError as error:
@@ -135,8 +138,11 @@ def _detected(
     raise RetryableError(f"{problem} (after {settings.attempts} attempts)")
 
 
-def run_program(arguments: Sequence[str], timeout_s: float, said: Path) -> None:
-    """Run a program to its end, its output kept in the file `said`; nothing it started outlives this call."""
+def run_program(arguments: Sequence[str], timeout_s: float, said: Path, output: Path, frames: int) -> None:
+    """Run a program to its end, what it says kept in the file `said`; nothing it started outlives this call.
+
+    Progress is told by the files that appear in `output`.
+    """
     program = Path(arguments[0]).name
     environment = {**ENVIRONMENT, **os.environ}
     with said.open("wb") as file:
@@ -151,17 +157,35 @@ def run_program(arguments: Sequence[str], timeout_s: float, said: Path) -> None:
                 f"program, or `embedded`"
             ) from error
         try:
-            status = process.wait(timeout_s)
+            for _ in track(answers(process, timeout_s, output, frames), "detect", frames):
+                pass
         except subprocess.TimeoutExpired as error:
             raise RetryableError(
                 f"{program}: still running after detector.timeout_s = {timeout_s:g} s, ended; {_tail(said)}"
             ) from error
         finally:
             _end_group(process)
+    status = process.returncode
     if status != 0:
         how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
         failure = FatalError if status in POINTLESS_TO_REPEAT else RetryableError
         raise failure(f"{program}: {how}; {_tail(said)}")
+
+
+def answers(process: subprocess.Popen[bytes], timeout_s: float, output: Path, frames: int) -> Iterator[int]:
+    """Count the frames answered so far until the program ends; TimeoutExpired when it takes too long."""
+    deadline = time.monotonic() + timeout_s
+    answered = 0
+    while process.returncode is None:
+        left_s = deadline - time.monotonic()
+        try:
+            process.wait(max(0.0, min(left_s, SECONDS_BETWEEN_COUNTS)))
+        except subprocess.TimeoutExpired:
+            if left_s <= SECONDS_BETWEEN_COUNTS:
+                raise
+        found = min(frames, sum(1 for _ in output.iterdir()))
+        yield from range(answered, found)
+        answered = max(answered, found)
 
 
 def _die_with_parent() -> None:
