@@ -225,7 +225,7 @@ def _side_of(texture: np.ndarray) -> int:
     return round(((3 * len(texture) + 1) / 4) ** 0.5) if len(texture) else 0
 
 
-@njit(cache=True, fastmath=False)
+@njit(cache=True, fastmath=False, error_model="numpy")
 def _vertex_normals(vertices, faces):
     normals = np.zeros_like(vertices)
     for k in range(faces.shape[0]):
@@ -244,7 +244,7 @@ def _vertex_normals(vertices, faces):
     return normals
 
 
-@njit(cache=True, fastmath=False)
+@njit(cache=True, fastmath=False, error_model="numpy")
 def _shade(normals, colours, up, direction, key, sky, ground):
     lit = np.empty_like(colours)
     for i in range(normals.shape[0]):
@@ -257,7 +257,7 @@ def _shade(normals, colours, up, direction, key, sky, ground):
     return lit
 
 
-@njit(cache=True, fastmath=False)
+@njit(cache=True, fastmath=False, error_model="numpy")
 def _draw(
     vertices, faces, attributes, intrinsics, supersample, texture, side, cull, owner, colour, depth, owners
 ):  # numba: positional only
@@ -278,7 +278,7 @@ def _draw(
                 _fill(clipped, 0, i - 1, i, texture, side, texel_scale, cull, owner, colour, depth, owners)
 
 
-@njit(cache=True, fastmath=False)
+@njit(cache=True, fastmath=False, error_model="numpy")
 def _project(point, attribute, intrinsics, supersample, corner):
     """Sample coordinates, inverse depth, and attributes divided by depth (which is what is linear on screen)."""
     inverse = 1.0 / point[2]
@@ -289,7 +289,7 @@ def _project(point, attribute, intrinsics, supersample, corner):
         corner[3 + i] = attribute[i] * inverse
 
 
-@njit(cache=True, fastmath=False)
+@njit(cache=True, fastmath=False, error_model="numpy")
 def _clip(vertices, attributes, face, intrinsics, supersample, clipped):
     """Cut a triangle at the near plane into a polygon of 3 or 4 corners; returns how many."""
     n = 0
@@ -308,7 +308,7 @@ def _clip(vertices, attributes, face, intrinsics, supersample, clipped):
     return n
 
 
-@njit(cache=True, fastmath=False)
+@njit(cache=True, fastmath=False, error_model="numpy")
 def _fill(corners, a, b, c, texture, side, texel_scale, cull, owner, colour, depth, owners):
     ax, ay, bx, by, cx, cy = corners[a, 0], corners[a, 1], corners[b, 0], corners[b, 1], corners[c, 0], corners[c, 1]
     area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
@@ -350,7 +350,7 @@ def _fill(corners, a, b, c, texture, side, texel_scale, cull, owner, colour, dep
                 colour[y, x, 2] = np.uint8(min(max(third * 255.0 + 0.5, 0.0), 255.0))
 
 
-@njit(cache=True, fastmath=False)
+@njit(cache=True, fastmath=False, error_model="numpy")
 def _span(x0, x1, row_a, step_a, row_b, step_b):
     """The part of a row that may lie inside, a sample to spare on either side: large triangles are mostly outside."""
     first, last = x0, x1
@@ -362,7 +362,7 @@ def _span(x0, x1, row_a, step_a, row_b, step_b):
     return first, last
 
 
-@njit(cache=True, fastmath=False)
+@njit(cache=True, fastmath=False, error_model="numpy")
 def _texel(u, v, sample_m, side):
     """Where in the mip chain to read: coarser levels where one sample covers more than one texel."""
     footprint, start, level_side = 2.0 * TEXELS_PER_M * sample_m, 0, side
@@ -376,7 +376,7 @@ def _texel(u, v, sample_m, side):
     return start + row * level_side + column
 
 
-@njit(cache=True, fastmath=False)
+@njit(cache=True, fastmath=False, error_model="numpy")
 def _resolve(colour, depth, supersample, rgb, coverage, nearest):
     count = supersample * supersample
     for y in range(rgb.shape[0]):
@@ -397,7 +397,7 @@ def _resolve(colour, depth, supersample, rgb, coverage, nearest):
             nearest[y, x] = z
 
 
-@njit(cache=True, fastmath=False)
+@njit(cache=True, fastmath=False, error_model="numpy")
 def _cast_shadow(colour, depth, supersample, shadow, origin, cell, rotation, translation, intrinsics, window):
     rows, columns = shadow.shape
     left, top, right, bottom = window
