@@ -128,12 +128,12 @@ class ScaleSettings(Section):
     """Width, steps and batch of every model: the same for all variants."""
 
     width: int = Field(256, ge=8, description="Channels of the movie strip (papers: 2048).")
-    regressor_width: int = Field(256, ge=8, description="Hidden units of the 3D regressor (papers: 1024).")
-    steps: int = Field(1500, ge=1, description="Optimiser steps of a static model.")
-    temporal_steps: int = Field(500, ge=1, description="Further steps of each temporal model, from the static one.")
-    batch_clips: int = Field(24, ge=2, description="Clips a batch, half with 3D truth (HMMR: 8).")
+    regressor_width: int = Field(128, ge=8, description="Hidden units of the 3D regressor (papers: 1024).")
+    steps: int = Field(1000, ge=1, description="Optimiser steps of a static model.")
+    temporal_steps: int = Field(400, ge=1, description="Further steps of each temporal model, from the static one.")
+    batch_clips: int = Field(16, ge=2, description="Clips a batch, half with 3D truth (HMMR: 8).")
     clip_frames: int = Field(20, ge=4, description="Random window of each clip (HMMR: 20).")
-    learning_rate: float = Field(1e-3, gt=0, description="Of the encoder (HMMR: 1e-5).")
+    learning_rate: float = Field(3e-4, gt=0, description="Of the encoder (HMMR: 1e-5).")
     discriminator_learning_rate: float = Field(1e-3, gt=0, description="Of the discriminators (HMMR: 1e-4).")
     dropout: float = Field(0.05, ge=0, lt=1, description="Between the regressor's layers (papers: 0.5).")
     rotation: Literal["axis-angle", "6d"] = Field(

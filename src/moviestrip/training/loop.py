@@ -40,6 +40,7 @@ from moviestrip.training.predict import estimate, pa_mpjpe_mm
 from moviestrip.training.readout import fit_standardiser, start_from_regression
 
 WARM_UP = 0.05  # share of the steps over which the learning rate rises
+PRIOR_WARM_UP_STEPS = 50  # a prior that has learned nothing yet would only push good starting poses about
 PLATEAU_PATIENCE = 5  # validations without a better one before the rate is divided
 PLATEAU_FACTOR = 0.1
 NEW_IN_TEMPORAL = ("encoder.", "deltas.", "hallucinator.")  # what a start from single-view does not have
@@ -184,15 +185,16 @@ def take_step(
     output = run.model(with_noise(run.model, batch.phi, scale.feature_noise))
     posed = pose_views(views_of(output, batch.targets), run.model.layout, body_points)
     terms = encoder_losses(output, posed, variant.loss_weights)
-    adversarial = variant.loss_weights.adversarial
+    adversarial = variant.loss_weights.adversarial * min(1.0, run.step / PRIOR_WARM_UP_STEPS)
     predicted = predicted_poses(posed, scale.judged_poses, run.generator)
-    if adversarial > 0:
+    judging = variant.loss_weights.adversarial > 0
+    if judging:
         run.discriminator.requires_grad_(False)
         terms["adversarial"] = adversarial * prior_loss(run.discriminator(predicted))
         run.discriminator.requires_grad_(True)
     total = torch.stack(list(terms.values())).sum()
     step_of(run.encoder_optimiser, run.model, total, scale.gradient_norm, run.step)
-    if adversarial > 0:
+    if judging:
         real = real_poses(train, len(predicted), run.generator)
         judged = discriminator_loss(run.discriminator(real), run.discriminator(predicted.detach()))
         step_of(run.discriminator_optimiser, run.discriminator, judged, scale.gradient_norm, run.step)
