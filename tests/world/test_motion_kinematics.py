@@ -17,7 +17,6 @@ from moviestrip.world.kinematics import (
     JOINT,
     Motion,
     RestSkeleton,
-    fit_to_body,
     foot_height_m,
     forward_kinematics,
     pose_of_global,
@@ -128,15 +127,6 @@ def test_contacts_need_a_low_and_slow_foot(rest: RestSkeleton):
 def test_stretches_are_runs_of_true():
     assert stretches(np.array([1, 1, 0, 1, 0, 0, 1], bool)) == [(0, 2), (3, 4), (6, 7)]
     assert stretches(np.zeros(3, bool)) == []
-
-
-def test_a_motion_fits_a_longer_body(rest: RestSkeleton):
-    motion = lock_feet(sliding_walk(rest), rest)
-    tall = RestSkeleton(rest.joints * 1.1)
-    translation = fit_to_body(motion, rest, tall)
-    joints, _ = forward_kinematics(motion.pose, translation, tall)
-    assert skate_m_per_s(joints, motion.contacts, 25).max() < 0.02
-    assert abs(foot_height_m(joints)[motion.contacts]).max() < 0.03
 
 
 def test_turning_the_root_turns_every_joint(rest: RestSkeleton):

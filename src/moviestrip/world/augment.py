@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from moviestrip.errors import FatalError
 from moviestrip.skeleton import SMPL_24, indices_of, mirror_permutation
 from moviestrip.world.footlock import lock_feet
-from moviestrip.world.kinematics import FEET, JOINT, Motion, RestSkeleton, forward_kinematics
+from moviestrip.world.kinematics import JOINT, Motion, RestSkeleton
 
 MIRROR = mirror_permutation(SMPL_24)
 UPPER_BODY = indices_of(
@@ -201,9 +201,3 @@ def style(motion: Motion, rest: RestSkeleton, rng: np.random.Generator, strength
         local[:, JOINT[name]] = (Rotation.from_rotvec(local[:, JOINT[name]]) * offset).as_rotvec()
     styled = replace(motion, pose=local.reshape(-1, 72).astype(np.float32))
     return lock_feet(styled, rest, motion.contacts)
-
-
-def spread_m(motion: Motion, rest: RestSkeleton) -> float:
-    """How far the feet travel in the floor plane."""
-    joints, _ = forward_kinematics(motion.pose, motion.translation_m, rest)
-    return float(np.ptp(joints[:, FEET][..., [0, 2]], axis=0).max())

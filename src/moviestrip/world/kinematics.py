@@ -141,11 +141,3 @@ def skate_m_per_s(
     """Horizontal speed of the ball of each foot over the steps in which it stays in contact."""
     speed = np.linalg.norm(np.diff(joints[:, FEET][..., [0, 2]], axis=0), axis=-1) * fps
     return speed[contacts[1:] & contacts[:-1]]
-
-
-def fit_to_body(motion: Motion, rest: RestSkeleton, body: RestSkeleton) -> Float[np.ndarray, "frames 3"]:
-    """Translation that lets another body perform the motion: scaled by leg length, so that feet still hold."""
-    scale = body.leg_length_m / rest.leg_length_m
-    root = (rest.joints[0] + motion.translation_m) * scale
-    root[:, 1] += SOLE_BELOW_FOOT_JOINT_M * (1 - scale)
-    return root - body.joints[0]
