@@ -248,6 +248,12 @@ def table(name: TableName, run: Run = None, settings: SettingsJson = None, confi
 
 
 @app.command(rich_help_panel="Stages")
+def claims(run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Judge the papers' claims on this run's tables."""
+    stages.claims(_job(run, settings, config))
+
+
+@app.command(rich_help_panel="Stages")
 def overlays(dataset: Datasets, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
     """Render short clips of every variant: input, 2D skeleton, mesh, side view."""
     stages.overlays(_job(run, settings, config), dataset)
@@ -305,7 +311,15 @@ def dataset_list(config: ConfigFiles = None) -> None:
 @dataset_app.command("check")
 def dataset_check(name: Dataset, run: Run = None, config: ConfigFiles = None) -> None:
     """Check a dataset's files in a run, count them, and draw a contact sheet with the labels over the frames."""
-    stages.check(_job(run, None, config, name), name)
+    folder = _run(run, config)
+    found = stages.check(stages.Job(folder, StageSettings({})), name)
+    for what, count in found.counts.items():
+        print(f"{count:8,} {what}")
+    for problem in found.problems:
+        print(f"problem: {problem}", file=sys.stderr)
+    print(f"picture: {folder.figures / 'datasets' / name}.png")
+    if found.problems:
+        raise typer.Exit(3)
 
 
 @dataset_app.command("sheet")

@@ -33,13 +33,14 @@ from moviestrip.layout import RunFolder
 from moviestrip.parts import cache_folder
 from moviestrip.provenance import write_provenance
 from moviestrip.settings import StageSettings
-from moviestrip.storage import atomic_directory, write_features, write_json, write_text
+from moviestrip.storage import atomic_directory, atomic_path, write_features, write_json, write_text
 from moviestrip.tables import TableSchema, read_table, write_table
 
 if TYPE_CHECKING:
     from moviestrip.body.load import Body
     from moviestrip.body.points import PosedPoints
     from moviestrip.datasets.base import Dataset
+    from moviestrip.datasets.check import DatasetReport
     from moviestrip.training.data import ClipDataset, ShardFiles
     from moviestrip.world.kinematics import RestSkeleton
 
@@ -136,8 +137,7 @@ def detect(job: Job, dataset: str, shard: str) -> None:
     """Run the 2D pose detector over the shard."""
     from moviestrip.pose.openpose import detect_shard
 
-    source = job.settings.section(DatasetSettings).source
-    people = source.people if isinstance(source, RenderedSource) else 1
+    people = job.settings.section(DatasetSettings).source.people
     path = job.run.videos(dataset, shard)
     videos = read_table(path, tables.VIDEOS)
     detections = detect_shard(videos, job.frames_of(videos), job.settings.section(DetectorSettings), people)
@@ -393,6 +393,25 @@ def _score_files(job: Job, variants: Sequence[str], seeds: Sequence[int]) -> dic
     return {
         f"scores:{variant}/{seed}/{dataset}": job.run.scores(variant, seed, dataset) for variant, seed, dataset in keys
     }
+
+
+def claims(job: Job) -> None:
+    """Judge the papers' claims on the printed numbers and on this run's tables."""
+    from moviestrip.papers.claims import judge_claims
+
+    paths = {f"table:{name}": job.run.table(name) for name in job.settings.value("tables")}
+    finished = [pd.read_csv(path, dtype={"table": str}, keep_default_na=False) for path in paths.values()]
+    with atomic_path(job.run.table("claims")) as partial:
+        judge_claims(pd.concat(finished, ignore_index=True)).to_csv(partial, index=False)
+    job.record(job.run.table("claims"), "claims", paths)
+
+
+def check(job: Job, dataset: str) -> "DatasetReport":
+    """Hold a dataset's tables against each other, and draw its contact sheet."""
+    from moviestrip.datasets.check import check_dataset
+
+    contact_sheet(job, dataset)
+    return check_dataset(dataset, job.run)
 
 
 def overlays(job: Job, datasets: Sequence[str]) -> None:

@@ -58,3 +58,18 @@ rule table:
         ),
     shell:
         "moviestrip table {wildcards.table} --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+rule claims:
+    input:
+        expand(f"{ROOT}/tables/{{table}}.csv", table=CONFIG.tables),
+    output:
+        f"{ROOT}/tables/claims.csv",
+    log:
+        f"{ROOT}/logs/claims.log",
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        settings=settings("tables"),
+    shell:
+        "moviestrip claims --run {ROOT} --settings {params.settings:q} 2> {log}"

@@ -42,6 +42,7 @@ rule overlays:
 rule report:
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.html", table=CONFIG.tables),
+        claims=f"{ROOT}/tables/claims.csv",
         logs=expand(
             f"{ROOT}/models/{{variant}}/seed-{{seed}}/log.parquet",
             variant=TRAINED,
