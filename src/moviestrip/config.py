@@ -148,6 +148,12 @@ class ScaleSettings(Section):
     feature_noise: float = Field(
         0.05, ge=0, description="Standard deviation of noise added to standardised features (papers: 0)."
     )
+    lost_frames: float = Field(
+        0.1, ge=0, lt=1, description="Share of frames a temporal model has to fill in from their neighbours (papers: 0)."
+    )
+    new_layers_rate: float = Field(
+        5.0, gt=0, description="Rate of the layers that `start_from` did not have, relative to the others (papers: 1)."
+    )
     schedule: Literal["constant", "cosine", "plateau"] = Field(
         "cosine", description="Of the learning rate; `plateau` divides it by 10 when validation stalls."
     )
@@ -157,6 +163,14 @@ class ScaleSettings(Section):
         256, ge=1, description="Poses shown to the adversarial prior each step, drawn from all predicted (papers: all)."
     )
     validate_every_steps: int = Field(100, ge=1, description="How often the validation clips are scored.")
+
+
+class MotionSettings(Section):
+    """Where the miniature world's motions come from, besides the recorded and procedural ones it always has."""
+
+    cmu_folder: Path | None = Field(
+        None, description="A folder of CMU motion capture as released (SUBJECT/SUBJECT.asf and .amc), if you have it."
+    )
 
 
 class WorldSettings(Section):
@@ -207,6 +221,7 @@ class Config(Section):
     curation: CurationSettings = CurationSettings()
     features: FeatureSettings = FeatureSettings()
     scale: ScaleSettings = ScaleSettings()
+    motions: MotionSettings = MotionSettings()
     rendering: WorldSettings = WorldSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     report: ReportSettings = ReportSettings()

@@ -21,6 +21,7 @@ from moviestrip.config import (
     DetectorSettings,
     EvaluationSettings,
     FeatureSettings,
+    MotionSettings,
     RenderedSource,
     ReportSettings,
     ScaleSettings,
@@ -97,7 +98,8 @@ def motions(job: Job) -> None:
     """Collect every motion source: recorded clips and procedural families."""
     from moviestrip.world.motions import motion_library, motions_to_table
 
-    library = motion_library(_rest_skeleton(job.body()), job.settings.value("seed"))
+    cmu_folder = job.settings.section(MotionSettings).cmu_folder
+    library = motion_library(_rest_skeleton(job.body()), job.settings.value("seed"), cmu_folder)
     job.save(job.run.motions, motions_to_table(library), tables.MOTIONS, {"body": job.run.body})
 
 

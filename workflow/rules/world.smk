@@ -24,7 +24,7 @@ rule motions:
     conda:
         "../../envs/world.yaml"
     params:
-        settings=settings("body", "seed"),
+        settings=settings("body", "motions", "seed"),
     shell:
         "moviestrip motions --run {ROOT} --settings {params.settings:q} 2> {log}"
 

@@ -5,7 +5,7 @@ features and crops but shares its labels, so nothing is stored twice: a row of f
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -231,7 +231,17 @@ def concatenate(parts: Sequence[ClipDataset]) -> ClipDataset:
         first_row, first_label = first_row + len(part.phi), first_label + len(part.keypoints_px)
     by_row = ("phi", "box_center_px", "box_scale", "keypoints_px", "has_3d", "rotations", "betas", "joints_3d_m")
     tensors = {name: torch.cat([getattr(part, name) for part in parts]) for name in by_row}
-    return ClipDataset(tuple(clips), parts[0].backbone, label_of_row=torch.cat(label_of_row), **tensors)
+    return sorted_by_clip(ClipDataset(tuple(clips), parts[0].backbone, label_of_row=torch.cat(label_of_row), **tensors))
+
+
+def sorted_by_clip(dataset: ClipDataset) -> ClipDataset:
+    """The same clips in the order of their ids, so that what is drawn does not depend on the sharding."""
+    ordered = sorted(dataset.clips, key=lambda clip: clip.clip_id)
+    rows = torch.cat([dataset.rows_of(clip) for clip in ordered])
+    starts = np.cumsum([0, *(clip.n_frames for clip in ordered)])
+    clips = tuple(replace(clip, first_row=int(start)) for clip, start in zip(ordered, starts, strict=False))
+    by_row = {name: getattr(dataset, name)[rows] for name in ("phi", "box_center_px", "box_scale", "label_of_row")}
+    return replace(dataset, clips=clips, **by_row)
 
 
 def draw_rows(

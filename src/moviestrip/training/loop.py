@@ -148,9 +148,26 @@ def new_run(
     return Run(
         model,
         discriminator,
-        torch.optim.AdamW(model.parameters(), scale.learning_rate, weight_decay=scale.weight_decay),
-        torch.optim.AdamW(discriminator.parameters(), scale.discriminator_learning_rate, weight_decay=0.0),
+        encoder_optimiser(model, scale, new_layers=start_from is not None),
+        torch.optim.AdamW(
+            [{"params": list(discriminator.parameters()), "relative_rate": 1.0}],
+            scale.discriminator_learning_rate,
+            weight_decay=0.0,
+        ),
         generator,
+    )
+
+
+def encoder_optimiser(model: Hmmr, scale: ScaleSettings, new_layers: bool) -> torch.optim.Optimizer:
+    """AdamW in which the layers that the start did not train may learn faster than those it did."""
+    groups: dict[float, list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        new = new_layers and name.startswith(NEW_IN_TEMPORAL)
+        groups.setdefault(scale.new_layers_rate if new else 1.0, []).append(parameter)
+    return torch.optim.AdamW(
+        [{"params": parameters, "relative_rate": rate} for rate, parameters in groups.items()],
+        scale.learning_rate,
+        weight_decay=scale.weight_decay,
     )
 
 
@@ -161,7 +178,7 @@ def set_rates(run: Run, scale: ScaleSettings, step: int, steps: int) -> None:
         (run.discriminator_optimiser, scale.discriminator_learning_rate),
     ):
         for group in optimiser.param_groups:
-            group["lr"] = rate * factor
+            group["lr"] = rate * factor * group["relative_rate"]
 
 
 def rate_factor(schedule: str, step: int, steps: int, drops: int) -> float:
@@ -182,7 +199,10 @@ def take_step(
 ) -> None:
     """One step of the encoder and its heads, then one of the discriminators."""
     run.model.train()
-    output = run.model(with_noise(run.model, batch.phi, scale.feature_noise))
+    phi = with_noise(run.model, batch.phi, scale.feature_noise)
+    if run.model.design.temporal:
+        phi = with_lost_frames(run.model, phi, scale.lost_frames)
+    output = run.model(phi)
     posed = pose_views(views_of(output, batch.targets), run.model.layout, body_points)
     terms = encoder_losses(output, posed, variant.loss_weights)
     adversarial = variant.loss_weights.adversarial * min(1.0, run.step / PRIOR_WARM_UP_STEPS)
@@ -220,6 +240,14 @@ def with_noise(model: Hmmr, phi: Tensor, noise: float) -> Tensor:
         return phi
     deviation = getattr(model.standardiser, "deviation", phi.new_ones(()))
     return phi + noise * deviation * torch.randn_like(phi)
+
+
+def with_lost_frames(model: Hmmr, phi: Tensor, share: float) -> Tensor:
+    """Some frames replaced by the mean feature, as if nothing had been seen: only time can fill them in."""
+    if share == 0:
+        return phi
+    lost = torch.rand(phi.shape[:2]) < share
+    return torch.where(lost[..., None], getattr(model.standardiser, "mean", phi.new_zeros(())), phi)
 
 
 def predicted_poses(posed: list[PosedView], count: int, generator: np.random.Generator) -> Tensor:

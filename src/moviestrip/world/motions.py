@@ -17,7 +17,7 @@ import pandas as pd
 
 from moviestrip.config import Split
 from moviestrip.errors import ConfigError
-from moviestrip.parts import cache_folder, fetch_package
+from moviestrip.parts import fetch_package
 from moviestrip.tables import stack, unstack
 from moviestrip.world import augment, cmu, deepmimic
 from moviestrip.world.footlock import lock_feet
@@ -71,7 +71,7 @@ class MotionLibrary(Sequence[Motion]):
 def motion_library(rest: RestSkeleton, seed: int, cmu_folder: Path | None = None) -> MotionLibrary:
     """Every source motion: the recorded clips of the fetched package, the families' draws, and CMU when present.
 
-    CMU's ASF/AMC files are read from `cmu_folder`, or else from `cmu` in the cache folder where it exists.
+    CMU's ASF/AMC files are read from `cmu_folder`, where one is given.
     """
     motions = deepmimic.read_deepmimic(fetch_package(deepmimic.REQUIREMENT, deepmimic.SHA256), rest, FPS)
     for family in FAMILY_NAMES:
@@ -79,9 +79,8 @@ def motion_library(rest: RestSkeleton, seed: int, cmu_folder: Path | None = None
             name = f"{family.replace('_', '-')}-{draw}"
             draw_seed = seed * len(DRAW_SPLITS) + draw
             motions.append(procedural_motion(family, draw_seed, SOURCE_FRAMES, FPS, rest=rest, name=name))
-    folder = cmu_folder or cache_folder() / "cmu"
-    if cmu_folder is not None or folder.is_dir():
-        motions += cmu.read_cmu(folder, rest, FPS)
+    if cmu_folder is not None:
+        motions += cmu.read_cmu(cmu_folder, rest, FPS)
     return MotionLibrary(tuple(motions), tuple(split_of(motion.motion_id) for motion in motions), rest)
 
 

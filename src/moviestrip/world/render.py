@@ -292,7 +292,7 @@ class _Encoder:
 
     def write(self, picture: UInt8[np.ndarray, "height width 3"]) -> None:
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        self._container.mux(self._stream.encode(frame))
+        self._container.mux(self._stream.encode(frame.reformat(format="yuv420p", threads=1)))
 
     def close(self) -> None:
         self._container.mux(self._stream.encode())
