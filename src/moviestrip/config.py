@@ -149,7 +149,7 @@ class ScaleSettings(Section):
         0.05, ge=0, description="Standard deviation of noise added to standardised features (papers: 0)."
     )
     lost_frames: float = Field(
-        0.1, ge=0, lt=1, description="Share of frames a temporal model has to fill in from their neighbours (papers: 0)."
+        0.1, ge=0, lt=1, description="Share of frames a temporal model must fill in from their neighbours (papers: 0)."
     )
     new_layers_rate: float = Field(
         5.0, gt=0, description="Rate of the layers that `start_from` did not have, relative to the others (papers: 1)."

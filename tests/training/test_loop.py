@@ -16,11 +16,12 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from moviestrip.config import LossWeights
 from moviestrip.errors import ConfigError, FatalError, StorageError
 from moviestrip.geometry import SCALE_BOUNDS
+from moviestrip.models.hmmr import Hmmr, HmmrDesign
 from moviestrip.storage import digest_of
 from moviestrip.tables import TRAINING_LOG, read_table
 from moviestrip.training.checkpoint import read_checkpoint
 from moviestrip.training.data import TrainingData
-from moviestrip.training.loop import rate_factor, train_variant
+from moviestrip.training.loop import encoder_optimiser, rate_factor, train_variant, with_lost_frames
 from moviestrip.training.predict import estimate, pa_mpjpe_mm
 from moviestrip.training.readout import ridge
 
@@ -221,3 +222,23 @@ def test_a_checkpoint_is_plain_and_a_foreign_or_damaged_file_is_refused(tmp_path
         read_checkpoint(tmp_path / "half.pt")
     with pytest.raises(StorageError, match="train that variant first"):
         read_checkpoint(tmp_path / "absent.pt")
+
+
+def test_only_layers_that_the_start_did_not_have_learn_faster():
+    model = Hmmr(HmmrDesign(feature_size=8, width=32, regressor_width=8))
+    groups = encoder_optimiser(model, small_scale(new_layers_rate=5), new_layers=True).param_groups
+    rates = {id(p): group["relative_rate"] for group in groups for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        assert rates[id(parameter)] == (5 if name.startswith(("encoder.", "deltas.", "hallucinator.")) else 1), name
+    (only,) = encoder_optimiser(model, small_scale(new_layers_rate=5), new_layers=False).param_groups
+    assert only["relative_rate"] == 1
+
+
+def test_lost_frames_are_whole_and_as_many_as_asked_for():
+    model = Hmmr(HmmrDesign(feature_size=8, width=32, regressor_width=8, standardise=True))
+    model.standardiser.mean += 3
+    torch.manual_seed(0)
+    phi = with_lost_frames(model, torch.ones(50, 40, 8), 0.1)
+    lost = (phi == 3).all(-1)
+    assert (lost | (phi == 1).all(-1)).all()
+    assert lost.float().mean().item() == pytest.approx(0.1, abs=0.02)
