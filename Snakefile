@@ -22,3 +22,4 @@ rule all:
             suffix=TABLE_SUFFIXES,
         ),
         f"{ROOT}/report/index.html",
+        EVERYTHING,  # so that a file deleted in the middle is made again

@@ -60,10 +60,11 @@ def main() -> None:
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except Exception as error:
-        if not hasattr(error, "format_message"):  # click's own: usage
+        show_usage = getattr(error, "show", None)  # of the option parser's own errors
+        if show_usage is None:
             raise
-        error.show()
-        sys.exit(error.exit_code)
+        show_usage()
+        sys.exit(getattr(error, "exit_code", 1))
 
 
 def _config(files: list[Path] | None) -> Config:

@@ -37,7 +37,7 @@ def markdown() -> str:
     """Every key of every section: type, default, meaning."""
     sections = [_section("config.yaml", Config)]
     for name, field in Config.model_fields.items():
-        if _is_section(field.annotation):
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             sections.append(_section(f"config.yaml: {name}", field.annotation))
     sections.append(_section("config/datasets/NAME.yaml", DatasetSettings))
     for kind in (RenderedSource, PackageSource, FolderSource):

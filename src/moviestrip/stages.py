@@ -64,9 +64,9 @@ class Job:
         """From a video's id to its decoded frames."""
         from moviestrip.video.fetch import frames_of
 
-        rows = {row["video_id"]: row for row in videos.to_dict("records")}
+        rows = videos.set_index("video_id", drop=False)
         open_video = frames_of(self.run.root)
-        return lambda video_id: open_video(rows[video_id])
+        return lambda video_id: open_video({str(key): value for key, value in rows.loc[video_id].items()})
 
     def dataset(self, name: str) -> "Dataset":
         from moviestrip.datasets.registry import dataset_named

@@ -109,6 +109,31 @@ def is_rendered(dataset):
 SCORED = " ".join(f"--dataset {name}" for name in TEST_DATASETS)
 
 
+def everything():
+    """Every table and feature file of the run, in the middle of the workflow as well as at its end."""
+    tracked = [name for name, dataset in DATASETS.items() if dataset.tube == "tracks"]
+    kinds = (
+        "videos",
+        "clips",
+        "attributes",
+        "labels",
+        "features",
+        "feature_index",
+        "crops",
+    )
+    files = [file for kind in kinds for file in shard_files(kind, DATASETS)]
+    files += shard_files("detections", tracked) + shard_files("tracks", tracked)
+    scored = dict(variant=VARIANTS, seed=CONFIG.training_seeds, dataset=TEST_DATASETS)
+    for kind in ("predictions", "scores"):
+        files += expand(
+            f"{ROOT}/{kind}/{{variant}}/seed-{{seed}}/{{dataset}}.parquet", **scored
+        )
+    return files
+
+
+EVERYTHING = everything()
+
+
 def truth_or_tracks(wildcards):
     """What says where people are: the annotation where the dataset's tube comes from it, else the tracks."""
     if DATASETS[wildcards.dataset].tube == "truth":
