@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moviestrip import geometry
+from moviestrip.skeleton import COMMON_14
 
 GOLDEN = Path(__file__).parent / "data" / "golden"
 
@@ -201,3 +202,13 @@ def test_a_crop_holds_the_person_at_150_px_and_maps_back() -> None:
     np.testing.assert_allclose(crop.mean(1), [[112, 112]])
     np.testing.assert_allclose(geometry.source_from_crop(crop, center, scale), corners)
     np.testing.assert_allclose(geometry.normalise_crop(np.array([0.0, 112, 224])), [-1, 0, 1])
+
+
+def test_mirroring_twice_changes_nothing_and_rotations_stay_rotations() -> None:
+    draw = np.random.default_rng(0)
+    rotations = torch.from_numpy(random_rotation(draw, 4, 24))
+    mirrored = geometry.mirror_rotations(rotations)
+    torch.testing.assert_close(torch.linalg.det(mirrored), torch.ones(4, 24, dtype=torch.float64))
+    torch.testing.assert_close(geometry.mirror_rotations(mirrored), rotations)
+    points = torch.from_numpy(draw.standard_normal((4, 14, 3)))
+    torch.testing.assert_close(geometry.mirror_points(geometry.mirror_points(points, COMMON_14), COMMON_14), points)

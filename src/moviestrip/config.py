@@ -130,7 +130,7 @@ class ScaleSettings(Section):
     width: int = Field(256, ge=8, description="Channels of the movie strip (papers: 2048).")
     regressor_width: int = Field(128, ge=8, description="Hidden units of the 3D regressor (papers: 1024).")
     steps: int = Field(1000, ge=1, description="Optimiser steps of a static model.")
-    temporal_steps: int = Field(400, ge=1, description="Further steps of each temporal model, from the static one.")
+    temporal_steps: int = Field(1000, ge=1, description="Further steps of each temporal model, from the static one.")
     batch_clips: int = Field(16, ge=2, description="Clips a batch, half with 3D truth (HMMR: 8).")
     clip_frames: int = Field(20, ge=4, description="Random window of each clip (HMMR: 20).")
     learning_rate: float = Field(3e-4, gt=0, description="Of the encoder (HMMR: 1e-5).")
@@ -163,6 +163,9 @@ class ScaleSettings(Section):
         256, ge=1, description="Poses shown to the adversarial prior each step, drawn from all predicted (papers: all)."
     )
     validate_every_steps: int = Field(100, ge=1, description="How often the validation clips are scored.")
+    kept_step: Literal["last", "best"] = Field(
+        "last", description="Weights that are kept: the last (HMMR), or the best on the validation clips (VIBE, TCMR)."
+    )
 
 
 class MotionSettings(Section):
@@ -179,7 +182,7 @@ class WorldSettings(Section):
     frames_scale: float = Field(
         1.0, gt=0, description="Multiplies the number of videos of each rendered dataset (`videos` in config/datasets)."
     )
-    clip_frames: int = Field(64, ge=16, description="Frames of each rendered video.")
+    clip_frames: int = Field(48, ge=16, description="Frames of each rendered video.")
     shard_videos: int = Field(16, ge=1, description="Videos of one shard: the unit of work.")
     image_size_px: int = Field(256, ge=96, description="Side of a rendered single-person video.")
 

@@ -6,6 +6,7 @@ y up and the floor at y = 0; the camera frame is OpenCV's (x right, y down, z fo
 Leading axes are batch axes. A NumPy array in gives a NumPy array out, and a tensor gives a tensor.
 """
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ import numpy as np
 import roma
 import torch
 from jaxtyping import Float
+
+from moviestrip.skeleton import SMPL_24, mirror_permutation
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
 Tensor = torch.Tensor
@@ -53,6 +56,22 @@ def pose_to_matrices(pose: Float[Tensor, "*batch 72"]) -> Float[Tensor, "*batch 
 
 def matrices_to_pose(matrices: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 72"]:
     return matrix_to_axis_angle(matrices).flatten(-2)
+
+
+def mirror_points(
+    points: Float[Tensor, "*batch joints axes"], names: Sequence[str]
+) -> Float[Tensor, "*batch joints axes"]:
+    """Points of a joint set with x negated and left and right swapped; further columns, such as confidence, stay."""
+    mirrored = points[..., torch.from_numpy(mirror_permutation(names)), :].clone()
+    mirrored[..., 0] = -mirrored[..., 0]
+    return mirrored
+
+
+def mirror_rotations(rotations: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batch 24 3 3"]:
+    """The pose seen in a mirror across x: each joint takes its opposite's rotation, conjugated by the reflection."""
+    reflection = rotations.new_tensor([-1.0, 1.0, 1.0])
+    swapped = rotations[..., torch.from_numpy(mirror_permutation(SMPL_24)), :, :]
+    return reflection[:, None] * swapped * reflection
 
 
 def procrustes_align(predicted: Array, target: Array) -> Array:

@@ -159,6 +159,7 @@ CROPS = TableSchema("crops", 1, ("clip_id", "frame"), (
     Column("frame", INTEGER, "index in the clip"),
     Column("box_center_px", array_of(2), "centre of the crop the feature was computed from"),
     Column("box_scale", FLOAT, "its scale, as in labels"),
+    Column("mirrored", FLAG, "whether left and right were swapped after cropping"),
 ))  # fmt: skip
 
 PREDICTIONS = TableSchema("predictions", 1, ("clip_id", "frame"), (

@@ -9,7 +9,7 @@ import torch
 from moviestrip.body.load import Body, load_body
 from moviestrip.body.points import PosedPoints, joints_14_regressor, keypoint_regressor
 from moviestrip.config import BodySettings
-from moviestrip.geometry import axis_angle_to_matrix
+from moviestrip.geometry import axis_angle_to_matrix, mirror_points, mirror_rotations
 from moviestrip.skeleton import COMMON_14, HMMR_25
 
 
@@ -78,3 +78,14 @@ def test_a_module_holds_no_weights_of_its_own_and_names_a_wrong_mesh(body: Body)
     assert not points.state_dict() and not list(points.parameters())
     with pytest.raises(ValueError, match=rf"must be \(points, {body.n_vertices}\), got \(14, 3\)"):
         PosedPoints(body, np.zeros((14, 3), np.float32))
+
+
+def test_the_mirrored_pose_of_the_free_body_is_its_mirror_image(cache: Path) -> None:
+    body = load_body(BodySettings(), cache)
+    points = PosedPoints(body, keypoint_regressor(body))
+    rotations, _ = random_people(6)
+    betas = torch.zeros(6, 10)
+    mirrored = points(mirror_rotations(rotations), betas)
+    distance_m = (mirrored - mirror_points(points(rotations, betas), HMMR_25)).norm(dim=-1)
+    assert distance_m.mean() < 0.005  # left and right of a body differ by a little
+    assert distance_m.max() < 0.03

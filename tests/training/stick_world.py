@@ -90,6 +90,7 @@ def stick_clips(
         phi=phi,
         box_center_px=center,
         box_scale=PERSON_PX / person.norm(dim=-1),
+        mirrored=torch.zeros(total, dtype=torch.bool),
         label_of_row=torch.arange(total),
         keypoints_px=torch.cat([pixels, confidence], dim=-1),
         has_3d=known.repeat_interleave(n_frames),
@@ -107,6 +108,13 @@ def stick_data(train_clips: int = 12, validation_clips: int = 3, seed: int = 0) 
 
 def small_scale(**over: object) -> ScaleSettings:
     """Steps of a few milliseconds."""
-    settings = {"width": 32, "regressor_width": 32, "steps": 12, "temporal_steps": 12, "batch_clips": 4}
+    settings = {
+        "width": 32,
+        "regressor_width": 32,
+        "steps": 12,
+        "temporal_steps": 12,
+        "batch_clips": 4,
+        "kept_step": "best",
+    }
     settings |= {"clip_frames": 14, "validate_every_steps": 4, "judged_poses": 32}
     return ScaleSettings.model_validate({**settings, **over})

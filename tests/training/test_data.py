@@ -10,7 +10,8 @@ import torch
 from stick_world import stick_clips
 
 from moviestrip.errors import FatalError
-from moviestrip.geometry import matrices_to_pose
+from moviestrip.geometry import matrices_to_pose, mirror_points, mirror_rotations
+from moviestrip.skeleton import COMMON_14, HMMR_25
 from moviestrip.storage import write_features
 from moviestrip.tables import CROPS, FEATURE_INDEX, LABELS, unstack, write_table
 from moviestrip.training.data import ClipDataset, ShardFiles, concatenate, draw_rows, read_clips
@@ -41,11 +42,12 @@ def write_shard(folder: Path, clips: ClipDataset, shuffle: bool = True) -> Shard
             index.append((name, start, clip.n_frames))
             phi.append(clips.phi[rows].numpy() + np.float32(offset))
             center, scale = clips.box_center_px[rows].numpy() + offset, clips.box_scale[rows].numpy()
-            crops += [(name, frame, center[frame], scale[frame]) for frame in range(clip.n_frames)]
+            mirrored = name.endswith("~1")
+            crops += [(name, frame, center[frame], scale[frame], mirrored) for frame in range(clip.n_frames)]
             start += clip.n_frames
     write_features(shard.features, np.concatenate(phi), {"backbone": clips.backbone})
     write_table(shard.index, pd.DataFrame(index, columns=["clip_id", "start", "n_frames"]), FEATURE_INDEX)
-    crop_table = pd.DataFrame(crops, columns=["clip_id", "frame", "box_center_px", "box_scale"])
+    crop_table = pd.DataFrame(crops, columns=["clip_id", "frame", "box_center_px", "box_scale", "mirrored"])
     labels = labels_table(clips)
     if shuffle:
         crop_table, labels = crop_table.sample(frac=1, random_state=0), labels.sample(frac=1, random_state=1)
@@ -69,15 +71,17 @@ def test_files_come_back_as_the_clips_they_were_made_of(tmp_path, clips):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
-def test_a_copy_has_its_own_crop_and_shares_the_labels_without_storing_them_twice(tmp_path, clips):
+def test_a_mirrored_copy_has_its_own_crop_and_shares_the_labels_without_storing_them_twice(tmp_path, clips):
     read = read_clips([write_shard(tmp_path, clips)], [clip.clip_id for clip in clips.clips], copies=True)
     assert [clip.clip_id for clip in read.clips[:2]] == ["joined-00", "joined-00~1"]
     assert (len(read.phi), len(read.keypoints_px)) == (72, 36)
     clean, copy = read.targets(read.rows_of(read.clips[0])), read.targets(read.rows_of(read.clips[1]))
-    torch.testing.assert_close(copy.rotations, clean.rotations)
+    torch.testing.assert_close(copy.rotations, mirror_rotations(clean.rotations))
+    torch.testing.assert_close(copy.joints_3d_m, mirror_points(clean.joints_3d_m, COMMON_14))
     scale = read.box_scale[:9, None, None]
-    moved = clean.keypoints[..., :2] - 10 * scale / 112  # the crop moved by 10 source pixels
-    torch.testing.assert_close(copy.keypoints[..., :2], moved, atol=1e-5, rtol=1e-5)
+    moved = clean.keypoints[..., :2] - 10 * scale / 112  # the crop moved by 10 source pixels, then was mirrored
+    expected = mirror_points(torch.cat([moved, clean.keypoints[..., 2:]], -1), HMMR_25)
+    torch.testing.assert_close(copy.keypoints, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_only_the_named_clips_are_read(tmp_path, clips):

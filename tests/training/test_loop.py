@@ -62,6 +62,11 @@ def test_the_best_validated_weights_are_kept(static_run):
     assert error == pytest.approx(kept.validation_pa_mpjpe_mm, abs=1e-3)
 
 
+def test_the_last_weights_are_kept_where_that_is_asked_for(tmp_path, single_view):
+    out = train(single_view, "single-view", tmp_path, kept_step="last")
+    assert read_checkpoint(out / "checkpoint.pt").step == small_scale().steps
+
+
 def test_two_runs_leave_the_same_bytes_and_another_seed_does_not(tmp_path, static_run, single_view):
     torch.manual_seed(99)  # whatever the process did before
     again = train(single_view, "single-view", tmp_path / "again")

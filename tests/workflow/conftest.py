@@ -12,10 +12,12 @@ import yaml
 
 TINY = {
     "name": "tiny",
-    "datasets": ["studio", "insta-mini"],
+    "datasets": ["studio", "gym", "court", "insta-mini"],
     "variants": ["single-view", "single-view-gaussian", "contextual"],
     "tables": ["hmmr-1", "hmmr-2"],
-    "rendering": {"frames_scale": 0.01, "clip_frames": 48},
+    "rendering": {"frames_scale": 0.01, "clip_frames": 40},
+    "curation": {"minimum_frames": 24},
+    "detector": {"finder": "blazepose"},
     "features": {"augmented_copies": 0},
     "scale": {
         "width": 32, "regressor_width": 32, "steps": 8, "temporal_steps": 4, "batch_clips": 2, "validate_every_steps": 4

@@ -35,6 +35,7 @@ class Tube:
     video_frames: np.ndarray
     box_center_px: Float[np.ndarray, "frames 2"]
     box_scale: Float[np.ndarray, " frames"]
+    mirrored: bool = False
 
 
 def extract_shard(
@@ -90,14 +91,15 @@ def with_copies(tube: Tube, clips: pd.DataFrame, settings: FeatureSettings, seed
 
 
 def jittered(tube: Tube, number: int, settings: FeatureSettings, seed: int) -> Tube:
-    """A copy whose box moves and grows at random in each frame, as HMMR trains."""
+    """A copy whose box moves and grows at random in each frame, every other copy mirrored: as HMMR trains."""
     clip_id = f"{tube.clip_id}{COPY_MARK}{number}"
     random = np.random.default_rng([seed, zlib.crc32(clip_id.encode())])
     shift_px, octaves = settings.jitter_translation_px, settings.jitter_scale_octaves
     moved_px = random.uniform(-shift_px, shift_px, tube.box_center_px.shape)
     grown = 2 ** random.uniform(-octaves, octaves, tube.box_scale.shape)
     centres = tube.box_center_px + moved_px / tube.box_scale[:, None]
-    return Tube(clip_id, tube.video_id, tube.video_frames, centres, tube.box_scale * grown)
+    mirrored = number % 2 == 1
+    return Tube(clip_id, tube.video_id, tube.video_frames, centres, tube.box_scale * grown, mirrored)
 
 
 def video_crops(
@@ -113,7 +115,8 @@ def video_crops(
     for seen, picture in enumerate(frames):
         for tube, frame in wanted.get(seen, ()):
             centre, scale = tube.box_center_px[frame], float(tube.box_scale[frame])
-            yield tube.clip_id, frame, crop_person(picture, centre, scale, backbone.input_px, backbone.crop_share)
+            crop = crop_person(picture, centre, scale, backbone.input_px, backbone.crop_share)
+            yield tube.clip_id, frame, np.ascontiguousarray(crop[:, ::-1]) if tube.mirrored else crop
         if seen == last:
             return
     raise FatalError(f"video {tubes[0].video_id}: has {seen + 1} frames, but its clips reach frame {last}")
@@ -150,7 +153,7 @@ def index_table(tubes: list[Tube]) -> pd.DataFrame:
 
 
 def crops_table(tubes: list[Tube]) -> pd.DataFrame:
-    """The box of every row of phi: clip_id, frame, box_center_px, box_scale."""
+    """The crop of every row of phi: its box, and whether it was mirrored."""
     parts = [
         pd.DataFrame(
             {
@@ -158,6 +161,7 @@ def crops_table(tubes: list[Tube]) -> pd.DataFrame:
                 "frame": np.arange(len(tube.video_frames), dtype=np.int32),
                 "box_center_px": unstack(tube.box_center_px),
                 "box_scale": tube.box_scale.astype(np.float32),
+                "mirrored": tube.mirrored,
             }
         )
         for tube in tubes

@@ -15,7 +15,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from moviestrip.errors import FatalError
-from moviestrip.geometry import crop_from_source, normalise_crop, pose_to_matrices
+from moviestrip.geometry import (
+    crop_from_source,
+    mirror_points,
+    mirror_rotations,
+    normalise_crop,
+    pose_to_matrices,
+)
+from moviestrip.skeleton import COMMON_14, HMMR_25
 from moviestrip.storage import read_features
 from moviestrip.tables import CROPS, FEATURE_INDEX, LABELS, read_table, stack
 
@@ -56,6 +63,18 @@ class Targets:
         """Those of frames start..stop of (batch, frames)."""
         return Targets(*(values[:, start:stop] for values in vars(self).values()))
 
+    def mirrored_where(self, mask: Bool[Tensor, "*frames"]) -> "Targets":
+        """Left and right swapped in the frames of `mask`; a shape is its own mirror image."""
+        if not mask.any():
+            return self
+        return Targets(
+            torch.where(mask[..., None, None], mirror_points(self.keypoints, HMMR_25), self.keypoints),
+            self.has_3d,
+            torch.where(mask[..., None, None, None], mirror_rotations(self.rotations), self.rotations),
+            self.betas,
+            torch.where(mask[..., None, None], mirror_points(self.joints_3d_m, COMMON_14), self.joints_3d_m),
+        )
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -72,6 +91,7 @@ class ClipDataset:
     phi: Float[Tensor, "rows features"]
     box_center_px: Float[Tensor, "rows 2"]
     box_scale: Float[Tensor, " rows"]
+    mirrored: Bool[Tensor, " rows"]
     label_of_row: Int[Tensor, " rows"]
     keypoints_px: Float[Tensor, "labels 25 3"]
     has_3d: Bool[Tensor, " labels"]
@@ -84,17 +104,18 @@ class ClipDataset:
         return self.phi.shape[-1]
 
     def targets(self, rows: Int[Tensor, "*batch"]) -> Targets:
-        """The labels of rows, with the keypoints in each row's own crop."""
+        """The labels of rows, with the keypoints in each row's own crop, mirrored where the crop is."""
         labels = self.label_of_row[rows]
         keypoints = self.keypoints_px[labels]
         crop_px = crop_from_source(keypoints[..., :2], self.box_center_px[rows], self.box_scale[rows])
-        return Targets(
+        as_filmed = Targets(
             torch.cat([normalise_crop(crop_px), keypoints[..., 2:]], dim=-1),
             self.has_3d[labels],
             self.rotations[labels],
             self.betas[labels],
             self.joints_3d_m[labels],
         )
+        return as_filmed.mirrored_where(self.mirrored[rows])
 
     def batch(self, rows: Int[Tensor, "clips frames"]) -> Batch:
         return Batch(self.phi[rows], self.targets(rows))
@@ -173,6 +194,7 @@ def join(
         phi=torch.from_numpy(phi[rows["phi_row"].to_numpy(np.int64)]),
         box_center_px=torch.from_numpy(stack(crops["box_center_px"], 2)[crop_of_row]),
         box_scale=torch.from_numpy(crops["box_scale"].to_numpy(np.float32)[crop_of_row]),
+        mirrored=torch.from_numpy(crops["mirrored"].to_numpy(bool)[crop_of_row]),
         label_of_row=torch.from_numpy(label_of_row),
         keypoints_px=torch.from_numpy(stack(labels["keypoints_2d"], 25, 3)),
         has_3d=torch.from_numpy(has_3d),
@@ -229,7 +251,8 @@ def concatenate(parts: Sequence[ClipDataset]) -> ClipDataset:
         clips += [Clip(clip.clip_id, clip.first_row + first_row, clip.n_frames, clip.has_3d) for clip in part.clips]
         label_of_row.append(part.label_of_row + first_label)
         first_row, first_label = first_row + len(part.phi), first_label + len(part.keypoints_px)
-    by_row = ("phi", "box_center_px", "box_scale", "keypoints_px", "has_3d", "rotations", "betas", "joints_3d_m")
+    labels = ("keypoints_px", "has_3d", "rotations", "betas", "joints_3d_m")
+    by_row = ("phi", "box_center_px", "box_scale", "mirrored", *labels)
     tensors = {name: torch.cat([getattr(part, name) for part in parts]) for name in by_row}
     return sorted_by_clip(ClipDataset(tuple(clips), parts[0].backbone, label_of_row=torch.cat(label_of_row), **tensors))
 
@@ -240,7 +263,8 @@ def sorted_by_clip(dataset: ClipDataset) -> ClipDataset:
     rows = torch.cat([dataset.rows_of(clip) for clip in ordered])
     starts = np.cumsum([0, *(clip.n_frames for clip in ordered)])
     clips = tuple(replace(clip, first_row=int(start)) for clip, start in zip(ordered, starts, strict=False))
-    by_row = {name: getattr(dataset, name)[rows] for name in ("phi", "box_center_px", "box_scale", "label_of_row")}
+    names = ("phi", "box_center_px", "box_scale", "mirrored", "label_of_row")
+    by_row = {name: getattr(dataset, name)[rows] for name in names}
     return replace(dataset, clips=clips, **by_row)
 
 

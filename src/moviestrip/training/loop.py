@@ -58,8 +58,9 @@ class Run:
     generator: np.random.Generator
     step: int = 0
     best_error_mm: float = math.inf
-    best_step: int = 0
-    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    kept_error_mm: float = math.nan
+    kept_step: int = 0
+    kept_weights: dict[str, Tensor] = field(default_factory=dict)
     stalled_validations: int = 0
     rate_drops: int = 0
     rows: list[LogRow] = field(default_factory=list)
@@ -102,7 +103,7 @@ def train_variant(
                 validate(run, data.validation, body_points, scale)
                 write_log(out_folder, run.rows)
                 save(run, last, fingerprint)
-    write_checkpoint(out_folder / "checkpoint.pt", best_of(run, name, seed, data))
+    write_checkpoint(out_folder / "checkpoint.pt", kept(run, name, seed, data))
     last.unlink()
 
 
@@ -267,7 +268,7 @@ def real_poses(train: ClipDataset, count: int, generator: np.random.Generator) -
 
 
 def validate(run: Run, dataset: ClipDataset | None, body_points: BodyPoints, scale: ScaleSettings) -> None:
-    """Log the mean losses since the last time, score the validation clips, and keep the best weights.
+    """Log the mean losses since the last time, score the validation clips, and keep the weights `kept_step` names.
 
     Without validation clips in 3D there is nothing to choose by: the latest weights are kept.
     """
@@ -278,18 +279,21 @@ def validate(run: Run, dataset: ClipDataset | None, body_points: BodyPoints, sca
     if dataset is not None and len(dataset.rows_3d()):
         error = pa_mpjpe_mm(estimate(run.model, dataset, body_points), dataset)
         run.rows.append((run.step, VALIDATION, error))
-    if math.isnan(error) or error < run.best_error_mm:
-        run.best_error_mm, run.best_step, run.stalled_validations = error, run.step, 0
-        run.best_weights = {name: value.clone() for name, value in run.model.state_dict().items()}
+    improved = math.isnan(error) or error < run.best_error_mm
+    if improved or scale.kept_step == "last":
+        run.kept_step, run.kept_error_mm = run.step, error
+        run.kept_weights = {name: value.clone() for name, value in run.model.state_dict().items()}
+    if improved:
+        run.best_error_mm, run.stalled_validations = error, 0
         return
     run.stalled_validations += 1
     if run.stalled_validations > PLATEAU_PATIENCE and scale.schedule == "plateau":
         run.rate_drops, run.stalled_validations = run.rate_drops + 1, 0
 
 
-def best_of(run: Run, name: str, seed: int, data: TrainingData) -> Checkpoint:
+def kept(run: Run, name: str, seed: int, data: TrainingData) -> Checkpoint:
     return Checkpoint(
-        name, seed, run.best_step, data.train.backbone, run.best_error_mm, run.model.design, run.best_weights
+        name, seed, run.kept_step, data.train.backbone, run.kept_error_mm, run.model.design, run.kept_weights
     )
 
 
@@ -340,4 +344,7 @@ def _restore(run: Run, state: dict[str, Any]) -> None:
 
 
 _STATEFUL = ("model", "discriminator", "encoder_optimiser", "discriminator_optimiser")
-_PLAIN = ("step", "best_error_mm", "best_step", "best_weights", "stalled_validations", "rate_drops", "rows", "recent")
+_PLAIN = (
+    "step", "best_error_mm", "kept_error_mm", "kept_step", "kept_weights", "stalled_validations", "rate_drops", "rows",
+    "recent",
+)  # fmt: skip
