@@ -2,7 +2,8 @@
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
-SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+# On a terminal: bars with the time that is left. In a log: one line a job.
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $$([ -t 2 ] && echo --logger rich)
 .PHONY: setup tables smoke test faults slow lint format bench clean
 
 setup: .venv/installed
