@@ -61,7 +61,7 @@ def test_merge_is_deep_for_mappings_and_replaces_lists():
 
 def test_the_shipped_configurations_are_valid(repository: Path):
     base = repository / "config.yaml"
-    for extra in ([], [repository / "config" / "smoke.yaml"]):
+    for extra in ([], [repository / "config" / "smoke.yaml"], [repository / "config" / "papers-scale.yaml"]):
         config = load_config([base, *extra])
         for name in config.datasets:
             load_dataset(name, repository / "config")
