@@ -68,8 +68,9 @@ def _graphics_card() -> Finding:
     import torch
 
     if not torch.cuda.is_available():
-        return Finding("GPU", "optional", "none; the miniature world needs none, the papers' scale does")
-    return Finding("GPU", "ok", f"{torch.cuda.get_device_name(0)}, CUDA {torch.version.cuda}")
+        return Finding("GPU", "optional", "none, and none is needed: every stage runs on the processor")
+    name = torch.cuda.get_device_name(0)
+    return Finding("GPU", "optional", f"{name}, CUDA {torch.version.cuda}; not used: every stage runs on the processor")
 
 
 def _libraries() -> Iterator[Finding]:
