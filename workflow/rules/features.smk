@@ -13,6 +13,7 @@ rule features:
         crops=f"{ROOT}/features/{{dataset}}/{{shard}}.crops.parquet",
     log:
         f"{ROOT}/logs/features/{{dataset}}/{{shard}}.log",
+    priority: -1  # later than what the first table counts
     conda:
         "../../envs/features.yaml"
     params:

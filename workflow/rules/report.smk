@@ -11,6 +11,7 @@ rule contact_sheet:
         f"{ROOT}/figures/datasets/{{dataset}}.png",
     log:
         f"{ROOT}/logs/contact_sheet/{{dataset}}.log",
+    priority: -1  # later than what the first table counts
     conda:
         "../../envs/report.yaml"
     shell:
