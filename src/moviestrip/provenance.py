@@ -54,23 +54,26 @@ class Link:
 
 
 def chain(path: Path) -> list[Link]:
-    """From `path` back to files nobody made, one example of each kind of input at every step."""
+    """From `path` back to files nobody made, one example of each kind of input, each file explained once."""
     if not path.exists():
         raise FatalError(f"{path}: there is no such file")
-    return _links(path, 0, path.parent, 0)
+    return _links(path, 0, 0, set())
 
 
-def _links(path: Path, depth: int, relative_to: Path, more: int) -> list[Link]:
+def _links(path: Path, depth: int, more: int, explained: set[Path]) -> list[Link]:
     record_path = provenance_path(path)
     if not record_path.is_file():
         return [Link(path, depth, "from outside", digest_of(path) if path.exists() else "", path.exists(), more)]
     record = json.loads(record_path.read_text())
     intact = path.exists() and digest_of(path) == record["sha256"]
     links = [Link(path, depth, record["stage"], record["sha256"], intact, more)]
+    if path.resolve() in explained:
+        return links
+    explained.add(path.resolve())
     kinds = {name: name.split(":")[0] for name in record["inputs"]}
     counts = Counter(kinds.values())
-    for kind in counts:
+    for kind, count in counts.items():
         name = next(name for name in record["inputs"] if kinds[name] == kind)
-        source = (path.parent / record["inputs"][name]["path"]).resolve()
-        links += _links(source, depth + 1, relative_to, counts[kind] - 1)
+        source = Path(os.path.normpath(path.parent / record["inputs"][name]["path"]))
+        links += _links(source, depth + 1, count - 1, explained)
     return links

@@ -123,12 +123,12 @@ def digest_array(values: np.ndarray) -> str:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file, or of the sorted names and digests of a directory's files."""
+    """SHA-256 of a file, or of the sorted names and digests of a directory's files; Snakemake's marks do not count."""
     if path.is_file():
         return digest_file(path)
     whole = hashlib.sha256()
     for file in sorted(path.rglob("*")):
-        if file.is_file():
+        if file.is_file() and not file.name.startswith("."):
             whole.update(f"{file.relative_to(path)}\0{digest_file(file)}\n".encode())
     return whole.hexdigest()
 
