@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from stick_world import StickBody, small_scale, stick_data
 
 from moviestrip.config import VariantSettings, load_variant
 from moviestrip.training.loop import train_variant
+from tests.training.stick_world import StickBody, small_scale, stick_data
 
 CONFIG = Path(__file__).parents[2] / "config"
 

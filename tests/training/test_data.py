@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from stick_world import stick_clips
 
 from moviestrip.errors import FatalError
 from moviestrip.geometry import matrices_to_pose, mirror_points, mirror_rotations
@@ -15,6 +14,7 @@ from moviestrip.skeleton import COMMON_14, HMMR_25
 from moviestrip.storage import write_features
 from moviestrip.tables import CROPS, FEATURE_INDEX, LABELS, unstack, write_table
 from moviestrip.training.data import ClipDataset, ShardFiles, concatenate, draw_rows, read_clips
+from tests.training.stick_world import stick_clips
 
 
 def labels_table(clips: ClipDataset) -> pd.DataFrame:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from stick_world import StickBody, small_scale, stick_clips, stick_data
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
 from moviestrip.config import LossWeights
@@ -24,6 +23,7 @@ from moviestrip.training.data import TrainingData
 from moviestrip.training.loop import encoder_optimiser, rate_factor, train_variant, with_lost_frames
 from moviestrip.training.predict import estimate, pa_mpjpe_mm
 from moviestrip.training.readout import ridge
+from tests.training.stick_world import StickBody, small_scale, stick_clips, stick_data
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from stick_world import StickBody, stick_clips
 
 from moviestrip.config import LossWeights
 from moviestrip.geometry import project_weak_perspective
@@ -14,6 +13,7 @@ from moviestrip.models.parameters import ThetaLayout
 from moviestrip.training import losses
 from moviestrip.training.losses import COMMON, encoder_losses, pose_views, view_losses, views_of
 from moviestrip.training.readout import true_theta
+from tests.training.stick_world import StickBody, stick_clips
 
 LAYOUT = ThetaLayout("6d")
 

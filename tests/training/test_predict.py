@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
-from stick_world import StickBody, stick_clips
 
 from moviestrip.errors import FatalError
 from moviestrip.geometry import pose_to_matrices
@@ -15,6 +14,7 @@ from moviestrip.tables import PREDICTIONS, read_table, stack, write_table
 from moviestrip.training.checkpoint import read_checkpoint
 from moviestrip.training.predict import Estimates, estimate, predict_clips, predictions_table, smooth_predictions
 from moviestrip.training.readout import true_theta
+from tests.training.stick_world import StickBody, stick_clips
 
 
 @pytest.fixture

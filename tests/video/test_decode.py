@@ -6,10 +6,10 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from video_files import number_of, rotate_flag, write_video
 
 from moviestrip.errors import QuarantineError
 from moviestrip.video.decode import VideoFacts, frames, probe
+from tests.video.video_files import number_of, rotate_flag, write_video
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import zipfile
 
 import numpy as np
 import pytest
-from video_files import number_of, write_video
 
 from moviestrip.config import DatasetSettings
 from moviestrip.errors import StorageError
 from moviestrip.tables import VIDEOS, read_table, write_table
 from moviestrip.video.fetch import PlannedVideo, fetch_shard, frames_of, video_id_of
+from tests.video.video_files import number_of, write_video
 
 
 def dataset(source, fps=25.0):
