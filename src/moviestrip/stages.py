@@ -437,6 +437,8 @@ def contact_sheet(job: Job, dataset: str) -> Path:
 
     path = job.run.figures / "datasets" / f"{dataset}.png"
     write_picture(path, run_sheet(job.run, dataset))
+    shards = job.run.shards(dataset)
+    job.record(path, "contact sheet", {f"labels:{shard}": job.run.labels(dataset, shard) for shard in shards})
     return path
 
 
@@ -444,4 +446,7 @@ def report(job: Job) -> None:
     """Write the report: one self-contained page."""
     from moviestrip.report.build import build_report
 
-    build_report(job.run.root, job.settings.config(), job.settings.datasets(), job.settings.variants())
+    config = job.settings.config()
+    build_report(job.run.root, config, job.settings.datasets(), job.settings.variants())
+    inputs = {f"table:{name}": job.run.table(name, "html") for name in config.tables}
+    job.record(job.run.report, "report", inputs | {"overlays": job.run.figures / "overlays"})
