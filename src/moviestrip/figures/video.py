@@ -26,7 +26,9 @@ def write_video(path: Path, frames: Iterable[Picture], fps: float = 25.0, qualit
         stream = file.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1  # slices of a threaded encoder depend on the machine
-        stream.options = {"crf": str(quality), "preset": "medium", "threads": "1", "flags": "+bitexact"} | REPEATABLE
+        stream.options = {
+            "crf": str(quality), "preset": "medium", "threads": "1", "flags": "+bitexact", **REPEATABLE
+        }  # fmt: skip
         for frame in frames:
             if count == 0:
                 stream.height, stream.width = _even_size(path, frame)

@@ -280,7 +280,7 @@ def _truth(
 
 
 # x264's macroblock tree once gave the last macroblock of a small frame another quantiser in another process.
-REPEATABLE = {"x264-params": "mbtree=0"}
+REPEATABLE: dict[str, object] = {"x264-params": "mbtree=0"}
 
 
 class _Encoder:
@@ -292,8 +292,9 @@ class _Encoder:
         self._stream.width = self._stream.height = size_px
         self._stream.pix_fmt = "yuv420p"
         self._stream.thread_count = 1
-        options = {"crf": str(crf), "preset": "veryfast", "threads": "1", "flags": "+bitexact"}
-        self._stream.options = options | REPEATABLE
+        self._stream.options = {
+            "crf": str(crf), "preset": "veryfast", "threads": "1", "flags": "+bitexact", **REPEATABLE
+        }  # fmt: skip
 
     def write(self, picture: UInt8[np.ndarray, "height width 3"]) -> None:
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
