@@ -40,7 +40,10 @@ Shard = Annotated[str, typer.Argument(help="Name of a planned shard, such as stu
 Variant = Annotated[str, typer.Argument(help="Name of a file in config/variants.")]
 Seed = Annotated[int, typer.Argument(help="Training seed.")]
 TableName = Annotated[str, typer.Argument(help="Paper and number, such as hmmr-2.")]
-Datasets = Annotated[list[str], typer.Option("--dataset", help="May be given several times.")]
+Datasets = Annotated[
+    list[str] | None,
+    typer.Option("--dataset", help="May be given several times. [default: all the configuration has for this stage]"),
+]
 ConfigFiles = Annotated[
     list[Path] | None, typer.Option("--config", help="Configuration files, later over earlier. [default: config.yaml]")
 ]
@@ -194,7 +197,7 @@ def features(
 def train(
     variant: Variant,
     seed: Seed,
-    dataset: Datasets,
+    dataset: Datasets = None,
     run: Run = None,
     settings: SettingsJson = None,
     config: ConfigFiles = None,
@@ -207,7 +210,7 @@ def train(
 def predict(
     variant: Variant,
     seed: Seed,
-    dataset: Datasets,
+    dataset: Datasets = None,
     run: Run = None,
     settings: SettingsJson = None,
     config: ConfigFiles = None,
@@ -220,7 +223,7 @@ def predict(
 def smooth(
     variant: Variant,
     seed: Seed,
-    dataset: Datasets,
+    dataset: Datasets = None,
     run: Run = None,
     settings: SettingsJson = None,
     config: ConfigFiles = None,
@@ -233,7 +236,7 @@ def smooth(
 def evaluate(
     variant: Variant,
     seed: Seed,
-    dataset: Datasets,
+    dataset: Datasets = None,
     run: Run = None,
     settings: SettingsJson = None,
     config: ConfigFiles = None,
@@ -255,7 +258,9 @@ def claims(run: Run = None, settings: SettingsJson = None, config: ConfigFiles =
 
 
 @app.command(rich_help_panel="Stages")
-def overlays(dataset: Datasets, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+def overlays(
+    dataset: Datasets = None, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
     """Render short clips of every variant: input, 2D skeleton, mesh, side view."""
     stages.overlays(_job(run, settings, config), dataset)
 

@@ -73,6 +73,14 @@ class Job:
 
         return dataset_named(name, self.settings.section(DatasetSettings))
 
+    def datasets_of(self, variant: VariantSettings) -> list[str]:
+        """What a variant learns from: the datasets it names, or all that have training videos."""
+        known = self.settings.datasets() if not variant.datasets else {}
+        return list(variant.datasets) or [name for name, dataset in known.items() if dataset.is_trained_on]
+
+    def scored_datasets(self) -> list[str]:
+        return [name for name, dataset in self.settings.datasets().items() if dataset.is_scored]
+
     def body(self) -> "Body":
         from moviestrip.body.load import load_body
 
@@ -252,12 +260,13 @@ def _keypoints_of(body: "Body") -> "PosedPoints":
     return PosedPoints(body, keypoint_regressor(body))
 
 
-def train(job: Job, variant: str, seed: int, datasets: Sequence[str]) -> None:
+def train(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
     """Train one variant on the training clips of some datasets; validation clips choose the best step."""
     from moviestrip.training.data import TrainingData, read_clips
     from moviestrip.training.loop import train_variant
 
     settings = job.settings.section(VariantSettings)
+    datasets = datasets or job.datasets_of(settings)
     files = _shard_files(job, datasets)
     training = selected_clips(job, datasets, ["train"])
     validation = selected_clips(job, datasets, ["validation"])
@@ -283,10 +292,11 @@ def _clips_to_predict(job: Job, dataset: str) -> "ClipDataset":
     return read_clips(_shard_files(job, [dataset]), list(clips["clip_id"]), copies=False)
 
 
-def predict(job: Job, variant: str, seed: int, datasets: Sequence[str]) -> None:
+def predict(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
     """Run a trained variant over the validation and test clips of some datasets."""
     from moviestrip.training.predict import predict_clips
 
+    datasets = datasets or job.scored_datasets()
     checkpoint, points = job.run.checkpoint(variant, seed), _keypoints_of(job.body())
     for dataset in datasets:
         predictions = predict_clips(checkpoint, _clips_to_predict(job, dataset), points)
@@ -294,10 +304,11 @@ def predict(job: Job, variant: str, seed: int, datasets: Sequence[str]) -> None:
         job.save(job.run.predictions(variant, seed, dataset), predictions, tables.PREDICTIONS, inputs)
 
 
-def smooth(job: Job, variant: str, seed: int, datasets: Sequence[str]) -> None:
+def smooth(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
     """Filter the predictions of `start_from` over time, with the width that is best on validation clips."""
     from moviestrip.training.predict import smooth_predictions
 
+    datasets = datasets or job.scored_datasets()
     base = job.settings.section(VariantSettings).start_from
     if base is None:
         raise ConfigError(f"config/variants/{variant}.yaml: start_from: smoothing needs a variant to smooth")
@@ -349,11 +360,12 @@ def _labels(job: Job, dataset: str) -> pd.DataFrame:
     return tables.read_tables([job.run.labels(dataset, shard) for shard in job.run.shards(dataset)], tables.LABELS)
 
 
-def evaluate(job: Job, variant: str, seed: int, datasets: Sequence[str]) -> None:
+def evaluate(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
     """Score predictions on the test clips of some datasets."""
     from moviestrip.evaluation.protocols import protocol_named
     from moviestrip.evaluation.score import score_predictions
 
+    datasets = datasets or job.scored_datasets()
     protocol = protocol_named(job.settings.section(EvaluationSettings).protocol)
     for dataset in datasets:
         path = job.run.predictions(variant, seed, dataset)
@@ -390,7 +402,7 @@ def table(job: Job, name: str) -> None:
 
 
 def _score_files(job: Job, variants: Sequence[str], seeds: Sequence[int]) -> dict[str, Path]:
-    scored = [name for name, dataset in job.settings.datasets().items() if dataset.is_scored]
+    scored = job.scored_datasets()
     keys = [(variant, seed, dataset) for variant in variants for seed in seeds for dataset in scored]
     return {
         f"scores:{variant}/{seed}/{dataset}": job.run.scores(variant, seed, dataset) for variant, seed, dataset in keys
@@ -416,10 +428,11 @@ def check(job: Job, dataset: str) -> "DatasetReport":
     return check_dataset(dataset, job.run)
 
 
-def overlays(job: Job, datasets: Sequence[str]) -> None:
+def overlays(job: Job, datasets: Sequence[str] | None = None) -> None:
     """Render the same few test clips for every variant."""
     from moviestrip.figures.overlay_clips import render_overlays
 
+    datasets = datasets or job.scored_datasets()
     variants, seed = job.settings.value("variants"), job.settings.value("training_seeds")[0]
     count = job.settings.section(ReportSettings).overlay_clips
     render_overlays(job.run, datasets, variants, seed, job.body(), count)
