@@ -301,15 +301,34 @@ class DatasetSettings(Section):
 
 
 class LossWeights(Section):
-    """Weights as HMMR's release sets them."""
+    """Weights of the loss terms, as HMMR's release sets them; a term of weight 0 is not computed."""
 
-    keypoints: float = Field(60, ge=0)
-    joints_3d: float = Field(60, ge=0)
-    smpl: float = Field(60, ge=0)
-    constant_shape: float = Field(1, ge=0)
-    betas: float = Field(1, ge=0)
-    adversarial: float = Field(1, ge=0)
-    hallucination: float = Field(1, ge=0)
+    keypoints: float = Field(60, ge=0, description="Reprojected keypoints (VIBE: 300).")
+    joints_3d: float = Field(60, ge=0, description="The 14 joints, centred between the hips (VIBE: 300).")
+    smpl: float = Field(60, ge=0, description="Rotation matrices (VIBE: 60) and, in HMMR's form, betas with them.")
+    shape: float = Field(0, ge=0, description="Betas against the truth, in VIBE's form (VIBE: 0.06).")
+    betas: float = Field(1, ge=0, description="Shapes far from the mean.")
+    constant_shape: float = Field(1, ge=0, description="Shapes that change during a clip.")
+    adversarial: float = Field(1, ge=0, description="Poses that the pose prior takes for predictions.")
+    hallucination: float = Field(1, ge=0, description="Hallucinated strips that differ from the real ones.")
+    movie_strip: float = Field(1, ge=0, description="Forecast strips that differ from the real ones (PHD).")
+    motion_adversarial: float = Field(
+        2, ge=0, description="Motions that the motion discriminator takes for predictions."
+    )
+    motion_prior: float = Field(1, ge=0, description="Length of a motion's latent code under the motion prior.")
+
+
+class MotionDiscriminatorSettings(Section):
+    """VIBE's D_M: a GRU over poses and what sums its states up."""
+
+    pooling: Literal["attention", "concat", "last"] = Field(
+        "attention", description="A learned mean of the states, their mean beside their maximum, or the last one."
+    )
+    attention_layers: int = Field(2, ge=1, description="Hidden layers of the attention.")
+    attention_width: int = Field(1024, ge=1, description="Their width as printed; shrinks with scale.width / 2048.")
+
+
+EncoderName = Literal["none", "movie-strip", "gru", "pose-forecast"]
 
 
 class VariantSettings(Section):
@@ -318,15 +337,61 @@ class VariantSettings(Section):
     extends: str | None = Field(None, description="Another variant whose keys are taken over first.")
     title: str = Field(description="As printed in the tables.")
     paper: Literal["hmmr", "vibe", "phd", "tcmr"]
-    encoder: Literal["none", "movie-strip"] = Field(description="`none` is single-view.")
-    norm: Literal["group-norm-over-time", "group-norm-per-frame"] = "group-norm-over-time"
-    residual_blocks: int = Field(3, ge=1)
+    encoder: EncoderName = Field(
+        description="What encodes time: nothing (single-view), HMMR's and PHD's convolutions, VIBE's GRU, TCMR's three."
+    )
+    norm: Literal["group-norm-over-time", "group-norm-per-frame"] = Field(
+        "group-norm-over-time", description="movie-strip: statistics over time too as released, or of each frame."
+    )
+    residual_blocks: int = Field(3, ge=1, description="movie-strip: two convolutions each; 3 see 13 frames.")
+    causal: bool = Field(False, description="movie-strip: convolutions end at the frame (PHD), not centred on it.")
+    ends: Literal["zeros", "edge"] = Field("zeros", description="movie-strip: beyond a clip (HMMR zeros, PHD edge).")
+    bidirectional: bool = Field(False, description="gru: as printed; the release runs forward only.")
+    residual: bool = Field(True, description="gru, pose-forecast: add the frame's own feature.")
+    pose_forecast: Literal["none", "without-current", "with-current"] = Field(
+        "none", description="pose-forecast: what the past's and the future's GRU see besides their own frames."
+    )
+    pose_forecast_target: Literal["none", "current", "neighbours"] = Field(
+        "current", description="pose-forecast: which frame's truth supervises the past's and the future's estimate."
+    )
+    regressor: Literal["hmr", "spin"] = Field("hmr", description="Hidden layers rectified (HMR) or not (SPIN).")
     delta_frames: tuple[int, ...] = Field((), description="Steps of the dynamics predictors.")
-    hallucinator: bool = False
+    hallucinator: bool = Field(False, description="Guess the strip from each frame alone (HMMR).")
+    autoregressor: Literal["none", "strip", "theta"] = Field(
+        "none", description="Forecast in the space of strips or of poses (PHD)."
+    )
+    forecast_frames: int = Field(25, ge=1, description="Own predictions in a row at the curriculum's end (PHD: 25).")
     start_from: str | None = Field(None, description="Variant whose weights are the starting point.")
-    smoothing: Literal["none", "gaussian"] = Field("none", description="Post-processing of `start_from`; no training.")
-    datasets: tuple[str, ...] = Field((), description="Trained on; empty means all with a train split.")
+    frozen: tuple[Literal["regressor", "encoder", "projection"], ...] = Field(
+        (), description="Parts that keep their starting weights (PHD: f_3D in stage two)."
+    )
+    weights_of: str | None = Field(None, description="Variant whose weights are used as they are: nothing is trained.")
+    reads: Literal["strip", "hallucination"] = Field(
+        "strip", description="What is predicted from: the real strip, or the one guessed from each frame."
+    )
+    smoothing: Literal["none", "gaussian", "slerp"] = Field(
+        "none", description="Post-processing: a Gaussian (ours), or the average filter by slerp of TCMR's Table 5."
+    )
+    backbone: BackboneName | None = Field(None, description="Features it reads; empty for `features.backbone`.")
+    frame_stride: int = Field(1, ge=1, description="Reads every n-th frame only (TCMR's Table 8: 2).")
+    clip_frames: int | None = Field(None, ge=4, description="Frames of a training window; empty for scale.clip_frames.")
+    share_3d: float = Field(0.5, ge=0, le=1, description="Of a batch: clips with 3D truth (HMMR 1/2, VIBE 13/32).")
+    occluded_copies: bool = Field(False, description="Also learn from copies with objects pasted over them (TCMR).")
+    losses: Literal["hmmr", "vibe"] = Field(
+        "hmmr", description="HMMR's terms (absolute 2D, half squares), or VIBE's (squares, no shape prior)."
+    )
+    projection: Literal["weak-perspective", "perspective"] = Field(
+        "weak-perspective", description="Of joints in the 2D loss; `perspective` as VIBE's release, focal length 5000."
+    )
     loss_weights: LossWeights = LossWeights()
+    motion_discriminator: MotionDiscriminatorSettings | None = Field(None, description="Judges whole motions (VIBE).")
+    motion_prior: Literal["mposer", "vposer"] | None = Field(None, description="A prior over motions or poses (VIBE).")
+    datasets: tuple[str, ...] = Field((), description="Trained on; empty means all with a train split.")
+    joints_only: tuple[str, ...] = Field((), description="Of these, datasets whose body parameters are withheld.")
+
+    @property
+    def is_trained(self) -> bool:
+        return self.weights_of is None
 
 
 def load_config(paths: Sequence[Path]) -> Config:

@@ -1,18 +1,23 @@
-"""The temporal encoder f_movie of HMMR: features phi of neighbouring frames in, one movie strip Phi a frame out.
+"""The temporal encoder f_movie: features phi of neighbouring frames in, one movie strip Phi a frame out.
 
 Residual blocks of two kernel-3 convolutions over time, normalised and rectified before each (pre-activation).
-Three blocks see 13 frames through their convolutions. Group normalisation as published takes its statistics
-over time as well as over channels, so that in truth every frame reaches every other a little; the variant
-`group-norm-per-frame` closes that path, which a causal model needs.
+Three blocks see 13 frames through their convolutions: HMMR's around the current frame, PHD's up to it. Group
+normalisation as published takes its statistics over time as well as over channels, so that in truth every frame
+reaches every other a little; `group-norm-per-frame` closes that path, which a model that must not see the future
+needs.
 """
 
 import math
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 NormName = Literal["group-norm-over-time", "group-norm-per-frame"]
+PaddingName = Literal["zeros", "edge"]
+KERNEL = 3
 GROUPS = 32
 EPSILON = 1e-6
 LAST_CONVOLUTION_GAIN = 1e-3  # a new block starts as (almost) the identity
@@ -38,15 +43,31 @@ class GroupNormOverFrames(nn.GroupNorm):
         return super().forward(single).reshape(batch, frames, width).transpose(1, 2)
 
 
+class TemporalConvolution(nn.Conv1d):
+    """Kernel 3 over time: centred on the frame, or ending at it. Outside the clip lie zeros, or its end frames."""
+
+    def __init__(self, width: int, causal: bool, ends: PaddingName):
+        super().__init__(width, width, KERNEL)
+        self.reach = (KERNEL - 1, 0) if causal else (KERNEL // 2, KERNEL // 2)
+        self.ends = "constant" if ends == "zeros" else "replicate"
+
+    def forward(self, strip: Float[Tensor, "batch width frames"]) -> Float[Tensor, "batch width frames"]:
+        return super().forward(pad(strip, self.reach, mode=self.ends))
+
+    def at_last(self, strip: Float[Tensor, "batch width 3"]) -> Float[Tensor, "batch width 1"]:
+        """The output at the last of three frames: nothing is padded."""
+        return super().forward(strip)
+
+
 class ResidualBlock(nn.Module):
     """x + conv(relu(norm(conv(relu(norm(x))))))."""
 
-    def __init__(self, width: int, norm: NormName):
+    def __init__(self, width: int, norm: NormName, causal: bool = False, ends: PaddingName = "zeros"):
         super().__init__()
         self.norm1 = GroupNormOverFrames(width, norm)
-        self.conv1 = nn.Conv1d(width, width, 3, padding=1)
+        self.conv1 = TemporalConvolution(width, causal, ends)
         self.norm2 = GroupNormOverFrames(width, norm)
-        self.conv2 = nn.Conv1d(width, width, 3, padding=1)
+        self.conv2 = TemporalConvolution(width, causal, ends)
         nn.init.xavier_uniform_(self.conv1.weight)
         nn.init.xavier_uniform_(self.conv2.weight, gain=LAST_CONVOLUTION_GAIN)
         for convolution in (self.conv1, self.conv2):
@@ -57,13 +78,32 @@ class ResidualBlock(nn.Module):
         hidden = self.conv1(self.norm1(strip).relu())
         return strip + self.conv2(self.norm2(hidden).relu())
 
+    def remember(self, strip: Float[Tensor, "batch width frames"]) -> tuple[Tensor, list[Tensor]]:
+        """The output, and the last two inputs of each convolution: all that a next frame needs of the past."""
+        first = self.norm1(strip).relu()
+        second = self.norm2(self.conv1(first)).relu()
+        return strip + self.conv2(second), [first[..., 1 - KERNEL :], second[..., 1 - KERNEL :]]
+
+    def advance(self, frame: Float[Tensor, "batch width 1"], memory: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """The output at one more frame, and what to remember from there on; needs a causal per-frame block."""
+        first = torch.cat([memory[0], self.norm1(frame).relu()], dim=-1)
+        second = torch.cat([memory[1], self.norm2(self.conv1.at_last(first)).relu()], dim=-1)
+        return frame + self.conv2.at_last(second), [first[..., 1:], second[..., 1:]]
+
 
 class MovieStripEncoder(nn.Module):
-    """f_movie: (batch, frames, width) to the movie strip of the same shape, zero padded at both ends."""
+    """f_movie: (batch, frames, width) to the movie strip of the same shape."""
 
-    def __init__(self, width: int, residual_blocks: int = 3, norm: NormName = "group-norm-over-time"):
+    def __init__(
+        self,
+        width: int,
+        residual_blocks: int = 3,
+        norm: NormName = "group-norm-over-time",
+        causal: bool = False,
+        ends: PaddingName = "zeros",
+    ):
         super().__init__()
-        self.blocks = nn.Sequential(*(ResidualBlock(width, norm) for _ in range(residual_blocks)))
+        self.blocks = nn.Sequential(*(ResidualBlock(width, norm, causal, ends) for _ in range(residual_blocks)))
 
     def forward(self, phi: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch frames width"]:
         return self.blocks(phi.transpose(1, 2)).transpose(1, 2)

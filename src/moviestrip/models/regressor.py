@@ -2,6 +2,7 @@
 
 f_3D starts from mean parameters, which are learned too. A dynamics predictor f_(+-dt) has the same form but
 changes only the pose, starting from the pose of the current frame: where it has nothing to say, nothing moves.
+HMR's hidden layers are rectified; SPIN's, which VIBE and TCMR took over, are not.
 """
 
 import math
@@ -22,8 +23,9 @@ IDENTITY_CAMERA = (1.0, 0.0, 0.0)  # what a dynamics prediction carries: its cam
 class FeedbackRegressor(nn.Module):
     """estimate <- estimate + f(features, estimate), three times with the same weights."""
 
-    def __init__(self, feature_size: int, estimate_size: int, hidden: int, dropout: float):
+    def __init__(self, feature_size: int, estimate_size: int, hidden: int, dropout: float, rectified: bool = True):
         super().__init__()
+        self.activation = nn.ReLU() if rectified else nn.Identity()
         self.fc1 = nn.Linear(feature_size + estimate_size, hidden)
         self.fc2 = nn.Linear(hidden, hidden)
         self.fc3 = nn.Linear(hidden, estimate_size)
@@ -39,8 +41,8 @@ class FeedbackRegressor(nn.Module):
         of_features, of_estimate = self.fc1.weight.split([features.shape[-1], start.shape[-1]], dim=1)
         constant = linear(features, of_features, self.fc1.bias)  # the same in each iteration: computed once
         for _ in range(ITERATIONS):
-            hidden = self.dropout((constant + linear(estimate, of_estimate)).relu())
-            hidden = self.dropout(self.fc2(hidden).relu())
+            hidden = self.dropout(self.activation(constant + linear(estimate, of_estimate)))
+            hidden = self.dropout(self.activation(self.fc2(hidden)))
             estimate = estimate + self.fc3(hidden)
         return estimate
 
@@ -53,14 +55,16 @@ class ThetaRegressor(nn.Module):
     ends up behind that regression, and from it, ahead.
     """
 
-    def __init__(self, width: int, layout: ThetaLayout, hidden: int, dropout: float, readout: bool):
+    def __init__(
+        self, width: int, layout: ThetaLayout, hidden: int, dropout: float, readout: bool, rectified: bool = True
+    ):
         super().__init__()
         self.layout = layout
         self.mean = nn.Parameter(mean_theta(layout)[None])
         self.readout = nn.Linear(width, layout.size, bias=False) if readout else None
         if self.readout is not None:
             nn.init.zeros_(self.readout.weight)
-        self.feedback = FeedbackRegressor(width, layout.size, hidden, dropout)
+        self.feedback = FeedbackRegressor(width, layout.size, hidden, dropout, rectified)
 
     def forward(self, strip: Float[Tensor, "... width"]) -> Float[Tensor, "... theta"]:
         start = self.mean[0].expand(*strip.shape[:-1], -1)
