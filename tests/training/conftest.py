@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from moviestrip.config import VariantSettings, load_variant
-from moviestrip.training.loop import train_variant
+from moviestrip.training.loop import Training, train_variant
 from tests.training.stick_world import StickBody, small_scale, stick_data
 
 CONFIG = Path(__file__).parents[2] / "config"
@@ -25,5 +25,5 @@ def contextual() -> VariantSettings:
 def static_run(tmp_path_factory: pytest.TempPathFactory, single_view: VariantSettings) -> Path:
     """Folder of a finished single-view training."""
     folder = tmp_path_factory.mktemp("models") / "single-view"
-    train_variant(single_view, "single-view", small_scale(), stick_data(), StickBody(), 0, folder, None)
+    train_variant(Training(single_view, small_scale(), stick_data(), StickBody()), "single-view", 0, folder)
     return folder

@@ -6,9 +6,10 @@ from pathlib import Path
 from stick_world import StickBody, small_scale, stick_data
 
 from moviestrip.config import load_variant
-from moviestrip.training.loop import train_variant
+from moviestrip.training.loop import Training, train_variant
 
 if __name__ == "__main__":
     variant = load_variant("contextual", Path(__file__).parents[2] / "config")
     scale = small_scale(temporal_steps=40)
-    train_variant(variant, "contextual", scale, stick_data(), StickBody(), 3, Path(sys.argv[1]), Path(sys.argv[2]))
+    training = Training(variant, scale, stick_data(), StickBody())
+    train_variant(training, "contextual", 3, Path(sys.argv[1]), Path(sys.argv[2]))

@@ -94,6 +94,7 @@ def stick_clips(
         label_of_row=torch.arange(total),
         keypoints_px=torch.cat([pixels, confidence], dim=-1),
         has_3d=known.repeat_interleave(n_frames),
+        has_body=known.repeat_interleave(n_frames),
         rotations=rotations,
         betas=betas,
         joints_3d_m=points[:, torch.from_numpy(indices_of(COMMON_14, HMMR_25))],

@@ -87,7 +87,7 @@ class PosedPoints(nn.Module):
         turned, placed = self._bones_posed(rotations, betas)
         offset = self._offset + torch.einsum("pck,nk->npc", self._offset_shape, betas)
         if self._offset_pose is not None:
-            feature = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype)).flatten(1)
+            feature = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)).flatten(1)
             offset = offset + torch.einsum("pck,nk->npc", self._offset_pose, feature)
         pairs = (turned[:, self._bones] @ offset[..., None])[..., 0] + self._mass[:, None] * placed[:, self._bones]
         return pairs.new_zeros(len(pairs), self.n_points, 3).index_add(1, self._point_of_pair, pairs)

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from moviestrip.errors import StorageError
-from moviestrip.models.hmmr import Hmmr, HmmrDesign
+from moviestrip.models.model import ModelDesign, MotionModel
 from moviestrip.storage import atomic_path
 
-FORMAT = "moviestrip-model-1"
+FORMAT = "moviestrip-model-2"
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,12 @@ class Checkpoint:
     step: int
     backbone: str
     validation_pa_mpjpe_mm: float
-    design: HmmrDesign
+    projection: str
+    design: ModelDesign
     weights: dict[str, Tensor]
 
-    def model(self) -> Hmmr:
-        model = Hmmr(self.design)
+    def model(self) -> MotionModel:
+        model = MotionModel(self.design)
         model.load_state_dict(self.weights)
         return model.eval()
 
@@ -50,7 +51,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     try:
         design = fields.pop("design")
         design["delta_frames"] = tuple(design["delta_frames"])
-        return Checkpoint(design=HmmrDesign(**design), **fields)
+        return Checkpoint(design=ModelDesign(**design), **fields)
     except (KeyError, TypeError) as error:
         raise StorageError(f"{path}: lacks a field of {FORMAT} ({error}); train the variant again") from error
 

@@ -55,6 +55,7 @@ class Targets:
 
     keypoints: Float[Tensor, "*frames 25 3"]  # x, y in the crop's [-1, 1], confidence
     has_3d: Bool[Tensor, "*frames"]
+    has_body: Bool[Tensor, "*frames"]  # whether rotations and betas are known, and not only joints
     rotations: Float[Tensor, "*frames 24 3 3"]
     betas: Float[Tensor, "*frames 10"]
     joints_3d_m: Float[Tensor, "*frames 14 3"]
@@ -70,6 +71,7 @@ class Targets:
         return Targets(
             torch.where(mask[..., None, None], mirror_points(self.keypoints, HMMR_25), self.keypoints),
             self.has_3d,
+            self.has_body,
             torch.where(mask[..., None, None, None], mirror_rotations(self.rotations), self.rotations),
             self.betas,
             torch.where(mask[..., None, None], mirror_points(self.joints_3d_m, COMMON_14), self.joints_3d_m),
@@ -95,6 +97,7 @@ class ClipDataset:
     label_of_row: Int[Tensor, " rows"]
     keypoints_px: Float[Tensor, "labels 25 3"]
     has_3d: Bool[Tensor, " labels"]
+    has_body: Bool[Tensor, " labels"]
     rotations: Float[Tensor, "labels 24 3 3"]
     betas: Float[Tensor, "labels 10"]
     joints_3d_m: Float[Tensor, "labels 14 3"]
@@ -111,6 +114,7 @@ class ClipDataset:
         as_filmed = Targets(
             torch.cat([normalise_crop(crop_px), keypoints[..., 2:]], dim=-1),
             self.has_3d[labels],
+            self.has_body[labels],
             self.rotations[labels],
             self.betas[labels],
             self.joints_3d_m[labels],
@@ -126,6 +130,35 @@ class ClipDataset:
     def rows_3d(self) -> Int[Tensor, " rows"]:
         """Rows whose label is known in 3D."""
         return self.has_3d[self.label_of_row].nonzero()[:, 0]
+
+    def rows_with_body(self) -> Int[Tensor, " rows"]:
+        """Rows whose body parameters are known."""
+        return self.has_body[self.label_of_row].nonzero()[:, 0]
+
+    def to(self, device: torch.device) -> "ClipDataset":
+        """The same clips with their tensors on a device."""
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **moved)
+
+    def without_body(self, clip_ids: Collection[str]) -> "ClipDataset":
+        """The same clips, of some of which only joints are known and not what poses them."""
+        withheld = frozenset(clip_ids)
+        has_body = self.has_body.clone()
+        for clip in self.clips:
+            if clip.clip_id.split(COPY_MARK)[0] in withheld:
+                has_body[self.label_of_row[self.rows_of(clip)]] = False
+        return replace(self, has_body=has_body)
+
+    def at_least(self, frames: int) -> "ClipDataset":
+        """Only the clips of that many frames or more: those a window fits into."""
+        clips = tuple(clip for clip in self.clips if clip.n_frames >= frames)
+        if not clips:
+            longest = max((clip.n_frames for clip in self.clips), default=0)
+            raise FatalError(
+                f"no clip has {frames} frames, the longest of {len(self.clips)} has {longest}; lower clip_frames of "
+                f"the variant or the scale, or raise curation.minimum_frames and rendering.clip_frames"
+            )
+        return replace(self, clips=clips)
 
 
 @dataclass(frozen=True)
@@ -198,6 +231,7 @@ def join(
         label_of_row=torch.from_numpy(label_of_row),
         keypoints_px=torch.from_numpy(stack(labels["keypoints_2d"], 25, 3)),
         has_3d=torch.from_numpy(has_3d),
+        has_body=torch.from_numpy(has_3d.copy()),
         rotations=pose_to_matrices(torch.from_numpy(stack(labels["pose"], 72))),
         betas=torch.from_numpy(stack(labels["betas"], 10)),
         joints_3d_m=torch.from_numpy(stack(labels["joints_3d_m"], 14, 3)),
@@ -251,7 +285,7 @@ def concatenate(parts: Sequence[ClipDataset]) -> ClipDataset:
         clips += [Clip(clip.clip_id, clip.first_row + first_row, clip.n_frames, clip.has_3d) for clip in part.clips]
         label_of_row.append(part.label_of_row + first_label)
         first_row, first_label = first_row + len(part.phi), first_label + len(part.keypoints_px)
-    labels = ("keypoints_px", "has_3d", "rotations", "betas", "joints_3d_m")
+    labels = ("keypoints_px", "has_3d", "has_body", "rotations", "betas", "joints_3d_m")
     by_row = ("phi", "box_center_px", "box_scale", "mirrored", *labels)
     tensors = {name: torch.cat([getattr(part, name) for part in parts]) for name in by_row}
     return sorted_by_clip(ClipDataset(tuple(clips), parts[0].backbone, label_of_row=torch.cat(label_of_row), **tensors))
@@ -269,28 +303,30 @@ def sorted_by_clip(dataset: ClipDataset) -> ClipDataset:
 
 
 def draw_rows(
-    dataset: ClipDataset, generator: np.random.Generator, batch_clips: int, clip_frames: int, contiguous: bool
+    dataset: ClipDataset,
+    generator: np.random.Generator,
+    batch_clips: int,
+    clip_frames: int,
+    contiguous: bool,
+    share_3d: float = 0.5,
+    stride: int = 1,
 ) -> Int[Tensor, "clips frames"]:
-    """Rows of a random batch, half of it clips with 3D truth and half without, as in the papers.
+    """Rows of a random batch: a share of clips with 3D truth, the rest without.
 
     Where the data has only one kind, the whole batch is of that kind. `contiguous` draws a window of
-    consecutive frames of each clip; otherwise frames are drawn anywhere in it, which a model without temporal
-    context learns more from.
+    consecutive frames of each clip, or of every `stride`-th; otherwise frames are drawn anywhere in it, which a
+    model without temporal context learns more from.
     """
     with_3d = [clip for clip in dataset.clips if clip.has_3d]
     without = [clip for clip in dataset.clips if not clip.has_3d]
-    half = batch_clips // 2 if with_3d and without else batch_clips * bool(with_3d)
-    chosen = [with_3d[index] for index in generator.integers(0, max(len(with_3d), 1), half)]
-    chosen += [without[index] for index in generator.integers(0, max(len(without), 1), batch_clips - half)]
-    return torch.from_numpy(np.stack([_window(clip, generator, clip_frames, contiguous) for clip in chosen]))
-
-
-def _window(clip: Clip, generator: np.random.Generator, frames: int, contiguous: bool) -> np.ndarray:
-    if clip.n_frames < frames:
-        raise FatalError(
-            f"clip {clip.clip_id} has {clip.n_frames} frames, fewer than scale.clip_frames = {frames}; "
-            f"lower that or raise curation.minimum_frames"
-        )
-    if contiguous:
-        return clip.first_row + generator.integers(0, clip.n_frames - frames + 1) + np.arange(frames)
-    return clip.first_row + generator.integers(0, clip.n_frames, frames)
+    share = share_3d if with_3d and without else float(bool(with_3d))
+    count = round(share * batch_clips)
+    chosen = [with_3d[index] for index in generator.integers(0, max(len(with_3d), 1), count)]
+    chosen += [without[index] for index in generator.integers(0, max(len(without), 1), batch_clips - count)]
+    if not contiguous:
+        windows = [clip.first_row + generator.integers(0, clip.n_frames, clip_frames) for clip in chosen]
+    else:
+        reach = np.arange(clip_frames) * stride
+        starts = [generator.integers(0, clip.n_frames - reach[-1]) for clip in chosen]
+        windows = [clip.first_row + start + reach for clip, start in zip(chosen, starts, strict=True)]
+    return torch.from_numpy(np.stack(windows))

@@ -5,110 +5,138 @@ bytes, and so does a run that was killed and started again, which goes on from i
 """
 
 import contextlib
-import json
 import math
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils import deterministic
 
 from moviestrip.config import ScaleSettings, VariantSettings
-from moviestrip.errors import ConfigError, FatalError, StorageError
+from moviestrip.errors import ConfigError
+from moviestrip.models.autoregressor import own_predictions
 from moviestrip.models.discriminator import PoseDiscriminator
-from moviestrip.models.hmmr import Hmmr, design_of, take_over
+from moviestrip.models.model import MotionModel, design_of, scaled, take_over
+from moviestrip.models.motion_discriminator import MotionDiscriminator
+from moviestrip.models.motion_prior import MotionPrior, motion_prior_loss
 from moviestrip.progress import track
-from moviestrip.storage import digest_array
-from moviestrip.training.checkpoint import Checkpoint, read_checkpoint, read_tensors, write_checkpoint, write_tensors
+from moviestrip.training.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from moviestrip.training.compute import ALONE, Compute
 from moviestrip.training.data import Batch, ClipDataset, TrainingData, draw_rows
-from moviestrip.training.log import LogRow, write_log
+from moviestrip.training.log import write_log
 from moviestrip.training.losses import (
     BodyPoints,
     PosedView,
     discriminator_loss,
-    encoder_losses,
+    model_losses,
     pose_views,
     prior_loss,
     views_of,
 )
+from moviestrip.training.motions import RealMotions, body_pose
+from moviestrip.training.optimisers import (
+    PLATEAU_PATIENCE,
+    descend,
+    discriminator_optimiser,
+    model_optimiser,
+    rate_factor,
+    set_rate,
+)
 from moviestrip.training.predict import estimate, pa_mpjpe_mm
 from moviestrip.training.readout import fit_standardiser, start_from_regression
+from moviestrip.training.state import Run, fingerprint_of, resume, save
 
-WARM_UP = 0.05  # share of the steps over which the learning rate rises
 PRIOR_WARM_UP_STEPS = 50  # a prior that has learned nothing yet would only push good starting poses about
-PLATEAU_PATIENCE = 5  # validations without a better one before the rate is divided
-PLATEAU_FACTOR = 0.1
-NEW_IN_TEMPORAL = ("encoder.", "deltas.", "hallucinator.")  # what a start from single-view does not have
+MOTION_WEIGHT = 0.5  # VIBE: of both halves of the motion discriminator's loss
 VALIDATION = "validation_pa_mpjpe_mm"
 
 
-@dataclass
-class Run:
-    """Everything that changes during training."""
+@dataclass(frozen=True)
+class Training:
+    """What a run is made of; nothing in it changes."""
 
-    model: Hmmr
-    discriminator: PoseDiscriminator
-    encoder_optimiser: torch.optim.Optimizer
-    discriminator_optimiser: torch.optim.Optimizer
-    generator: np.random.Generator
-    step: int = 0
-    best_error_mm: float = math.inf
-    kept_error_mm: float = math.nan
-    kept_step: int = 0
-    kept_weights: dict[str, Tensor] = field(default_factory=dict)
-    stalled_validations: int = 0
-    rate_drops: int = 0
-    rows: list[LogRow] = field(default_factory=list)
-    recent: dict[str, float] = field(default_factory=dict)
+    variant: VariantSettings
+    scale: ScaleSettings
+    data: TrainingData
+    body_points: BodyPoints  # (N, 24, 3, 3), (N, 10) to HMMR's 25 keypoints (N, 25, 3), in metres
+    real_motions: RealMotions | None = None
+    motion_prior: MotionPrior | None = None
+    compute: Compute = ALONE
+
+    @property
+    def clip_frames(self) -> int:
+        return self.variant.clip_frames or self.scale.clip_frames
 
 
 def train_variant(
-    variant: VariantSettings,
-    name: str,
-    scale: ScaleSettings,
-    data: TrainingData,
-    body_points: BodyPoints,
-    seed: int,
-    out_folder: Path,
-    start_from: Path | None,
-    threads: int = 1,
+    training: Training, name: str, seed: int, out_folder: Path, start_from: Path | None = None, threads: int = 1
 ) -> None:
-    """Train `variant` and leave checkpoint.pt, log.parquet and tensorboard/ in `out_folder`.
+    """Train a variant and leave checkpoint.pt, log.parquet and tensorboard/ in `out_folder`.
 
     Args:
         name: the variant's, for messages and as part of the seed.
-        body_points: poses (N, 24, 3, 3), (N, 10) to HMMR's 25 keypoints (N, 25, 3), in metres.
         start_from: checkpoint of the variant named by `variant.start_from`; with one, `temporal_steps` are taken.
         threads: more than one is faster and gives up equal bytes between machines.
     """
+    variant, scale, compute = training.variant, training.scale, training.compute
+    training = prepared(training)
     steps = scale.steps if start_from is None else scale.temporal_steps
-    fingerprint = fingerprint_of(variant, name, scale, data, seed, start_from)
     last = out_folder / "last.pt"
-    with reproducible([seed, zlib.crc32(name.encode())], threads) as generator:
-        run = new_run(variant, scale, data, body_points, generator, start_from)
-        resume(run, last, fingerprint)
+    with reproducible([seed, zlib.crc32(name.encode())], threads, compute) as generator:
+        run = new_run(training, generator, start_from)
+        start = {} if start_from is None else read_checkpoint(start_from).weights
+        prior = {} if training.motion_prior is None else training.motion_prior.state_dict()
+        others = {**start, **{f"prior.{key}": value for key, value in prior.items()}}
+        fingerprint = fingerprint_of(variant, name, scale, training.data, seed, compute, others)
+        resume(run, last, fingerprint, compute)
         for step in track(range(run.step, steps), f"training {name}", steps - run.step):
-            set_rates(run, scale, step, steps)
-            rows = draw_rows(
-                data.train, run.generator, scale.batch_clips, scale.clip_frames, contiguous=run.model.design.temporal
-            )
-            take_step(run, data.train.batch(rows), variant, scale, data.train, body_points)
+            if has_stalled(run, scale):
+                break
+            factor = rate_factor(scale.schedule, step, steps, run.rate_drops)
+            set_rate(run.model_optimiser, scale.learning_rate * factor)
+            if run.discriminator_optimiser is not None:
+                set_rate(run.discriminator_optimiser, scale.discriminator_learning_rate * factor)
+            take_step(run, draw_batch(run, training), training, steps)
             run.step = step + 1
             if run.step % scale.validate_every_steps == 0 or run.step == steps:
-                validate(run, data.validation, body_points, scale)
-                write_log(out_folder, run.rows)
-                save(run, last, fingerprint)
-    write_checkpoint(out_folder / "checkpoint.pt", kept(run, name, seed, data))
-    last.unlink()
+                validate(run, training)
+                if compute.writes:
+                    write_log(out_folder, run.rows)
+                save(run, last, fingerprint, compute)
+    if compute.writes:
+        write_checkpoint(out_folder / "checkpoint.pt", kept(run, name, seed, training))
+        last.unlink()
+
+
+def prepared(training: Training) -> Training:
+    """The same training with the clips that a window fits into, on the device; a missing part is an error here."""
+    variant, data, device = training.variant, training.data, training.compute.device
+    if variant.motion_discriminator is not None and training.real_motions is None:
+        raise ConfigError("motion_discriminator: needs real motions; run the stage that makes world/motions.parquet")
+    if variant.motion_prior is not None and training.motion_prior is None:
+        raise ConfigError(f"motion_prior: train it first: moviestrip motion-prior {variant.motion_prior} SEED")
+    reach = (training.clip_frames - 1) * variant.frame_stride + 1
+    train = data.train.at_least(reach) if variant.encoder != "none" else data.train
+    validation = None if data.validation is None else data.validation.to(device)
+    prior = None if training.motion_prior is None else training.motion_prior.to(device).requires_grad_(False).eval()
+    points = training.body_points.to(device) if isinstance(training.body_points, nn.Module) else training.body_points
+    return Training(
+        variant,
+        training.scale,
+        TrainingData(train.to(device), validation),
+        points,
+        training.real_motions,
+        prior,
+        training.compute,
+    )
 
 
 @contextlib.contextmanager
-def reproducible(seed: list[int], threads: int) -> Iterator[np.random.Generator]:
+def reproducible(seed: list[int], threads: int, compute: Compute = ALONE) -> Iterator[np.random.Generator]:
     """Fixed seeds, fixed threads and deterministic kernels inside; the process is as before outside."""
     old_threads, old_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     old_fill = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
@@ -118,7 +146,7 @@ def reproducible(seed: list[int], threads: int) -> Iterator[np.random.Generator]
     # Nothing here reads memory it did not write, and filling it costs a twentieth of each step.
     deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[compute.device] if compute.device.type == "cuda" else []):
             torch.manual_seed(int(children[0].generate_state(1)[0]))
             yield np.random.default_rng(children[1])
     finally:
@@ -127,127 +155,162 @@ def reproducible(seed: list[int], threads: int) -> Iterator[np.random.Generator]
         torch.set_num_threads(old_threads)
 
 
-def new_run(
-    variant: VariantSettings,
-    scale: ScaleSettings,
-    data: TrainingData,
-    body_points: BodyPoints,
-    generator: np.random.Generator,
-    start_from: Path | None,
-) -> Run:
-    """A model at its starting point, and fresh optimisers."""
+def new_run(training: Training, generator: np.random.Generator, start_from: Path | None) -> Run:
+    """A model at its starting point, its discriminators, and fresh optimisers."""
+    variant, scale, data, device = training.variant, training.scale, training.data, training.compute.device
     if variant.start_from is not None and start_from is None:
         raise ConfigError(f"start_from: '{variant.start_from}' must be trained first and its checkpoint passed on")
-    model = Hmmr(design_of(variant, scale, data.train.feature_size))
+    model = MotionModel(design_of(variant, scale, data.train.feature_size)).to(device)
+    new: list[str] = []
     if start_from is not None:
-        take_over(model, read_checkpoint(start_from).weights, str(start_from), NEW_IN_TEMPORAL)
+        new = take_over(model, read_checkpoint(start_from).weights, str(start_from))
     else:
         fit_standardiser(model, data.train)
         if scale.readout_start:
-            start_from_regression(model, data, body_points)
-    discriminator = PoseDiscriminator(hidden=scale.regressor_width)
+            start_from_regression(model, data, training.body_points)
+    for part in variant.frozen:
+        getattr(model, part).requires_grad_(False)
+    discriminators = discriminators_of(variant, scale).to(device)
+    if training.compute.compiled:
+        model.compile()
     return Run(
         model,
-        discriminator,
-        encoder_optimiser(model, scale, new_layers=start_from is not None),
-        torch.optim.AdamW(
-            [{"params": list(discriminator.parameters()), "relative_rate": 1.0}],
-            scale.discriminator_learning_rate,
-            weight_decay=0.0,
-        ),
+        discriminators,
+        model_optimiser(model, scale, new),
+        discriminator_optimiser(discriminators, scale) if len(discriminators) else None,
         generator,
     )
 
 
-def encoder_optimiser(model: Hmmr, scale: ScaleSettings, new_layers: bool) -> torch.optim.Optimizer:
-    """AdamW in which the layers that the start did not train may learn faster than those it did."""
-    groups: dict[float, list[torch.nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        new = new_layers and name.startswith(NEW_IN_TEMPORAL)
-        groups.setdefault(scale.new_layers_rate if new else 1.0, []).append(parameter)
-    return torch.optim.AdamW(
-        [{"params": parameters, "relative_rate": rate} for rate, parameters in groups.items()],
-        scale.learning_rate,
-        weight_decay=scale.weight_decay,
+def discriminators_of(variant: VariantSettings, scale: ScaleSettings) -> nn.ModuleDict:
+    """What judges predictions: single poses (HMR, HMMR), whole motions (VIBE)."""
+    judges: dict[str, nn.Module] = {}
+    if variant.loss_weights.adversarial > 0:
+        judges["adversarial"] = PoseDiscriminator(hidden=scale.regressor_width)
+    motion = variant.motion_discriminator
+    if motion is not None:
+        width = scaled(motion.attention_width, scale)
+        judges["motion_adversarial"] = MotionDiscriminator(
+            scaled(1024, scale), pooling=motion.pooling, attention_layers=motion.attention_layers, attention_width=width
+        )
+    return nn.ModuleDict(judges)
+
+
+def draw_batch(run: Run, training: Training) -> Batch:
+    """This process's share of a random batch, its features disturbed so that no single channel or frame is relied on.
+
+    Everything is drawn for the whole batch, so that the draw does not depend on the number of processes.
+    """
+    scale, variant, train = training.scale, training.variant, training.data.train
+    rows = draw_rows(
+        train,
+        run.generator,
+        scale.batch_clips,
+        training.clip_frames,
+        contiguous=run.model.design.temporal,
+        share_3d=variant.share_3d,
+        stride=variant.frame_stride,
     )
-
-
-def set_rates(run: Run, scale: ScaleSettings, step: int, steps: int) -> None:
-    factor = rate_factor(scale.schedule, step, steps, run.rate_drops)
-    for optimiser, rate in (
-        (run.encoder_optimiser, scale.learning_rate),
-        (run.discriminator_optimiser, scale.discriminator_learning_rate),
-    ):
-        for group in optimiser.param_groups:
-            group["lr"] = rate * factor * group["relative_rate"]
-
-
-def rate_factor(schedule: str, step: int, steps: int, drops: int) -> float:
-    """What the learning rate is multiplied with: a short rise, then by the schedule's name."""
-    rise = min(1.0, (step + 1) / max(1.0, WARM_UP * steps))
-    if schedule == "cosine":
-        return rise * 0.5 * (1 + math.cos(math.pi * step / steps))
-    return rise * (PLATEAU_FACTOR**drops if schedule == "plateau" else 1.0)
-
-
-def take_step(
-    run: Run,
-    batch: Batch,
-    variant: VariantSettings,
-    scale: ScaleSettings,
-    train: ClipDataset,
-    body_points: BodyPoints,
-) -> None:
-    """One step of the encoder and its heads, then one of the discriminators."""
-    run.model.train()
-    phi = with_noise(run.model, batch.phi, scale.feature_noise)
+    phi = with_noise(run.model, train.phi[rows], scale.feature_noise)
     if run.model.design.temporal:
         phi = with_lost_frames(run.model, phi, scale.lost_frames)
-    output = run.model(phi)
-    posed = pose_views(views_of(output, batch.targets), run.model.layout, body_points)
-    terms = encoder_losses(output, posed, variant.loss_weights)
-    adversarial = variant.loss_weights.adversarial * min(1.0, run.step / PRIOR_WARM_UP_STEPS)
-    predicted = predicted_poses(posed, scale.judged_poses, run.generator)
-    judging = variant.loss_weights.adversarial > 0
-    if judging:
-        run.discriminator.requires_grad_(False)
-        terms["adversarial"] = adversarial * prior_loss(run.discriminator(predicted))
-        run.discriminator.requires_grad_(True)
+    share = training.compute.share
+    return Batch(share(phi), train.targets(share(rows)))
+
+
+def take_step(run: Run, batch: Batch, training: Training, steps: int) -> None:
+    """One step of the model, then one of the discriminators that judge it."""
+    variant, scale, compute = training.variant, training.scale, training.compute
+    run.model.train()
+    run.discriminators.train()
+    forecasts = run.model.autoregressor is not None
+    longest = own_predictions(run.step, steps, variant.forecast_frames) if forecasts else 0
+    with compute.precision():
+        output = run.model(batch.phi, longest)
+    output = output.float() if compute.bfloat16 else output
+    posed = pose_views(views_of(output, batch.targets, variant), run.model.layout, training.body_points)
+    terms = model_losses(output, posed, variant)
+    predicted = judged_by(run, posed, training)
+    run.discriminators.requires_grad_(False)
+    for name, judge in run.discriminators.items():
+        weight = getattr(variant.loss_weights, name) * min(1.0, run.step / PRIOR_WARM_UP_STEPS)
+        terms[name] = weight * prior_loss(judgement(judge, predicted[name]))
+    if training.motion_prior is not None:
+        length = motion_prior_loss(training.motion_prior, posed[0].rotations)
+        terms["motion_prior"] = variant.loss_weights.motion_prior * length / compute.processes
     total = torch.stack(list(terms.values())).sum()
-    step_of(run.encoder_optimiser, run.model, total, scale.gradient_norm, run.step)
-    if judging:
-        real = real_poses(train, len(predicted), run.generator)
-        judged = discriminator_loss(run.discriminator(real), run.discriminator(predicted.detach()))
-        step_of(run.discriminator_optimiser, run.discriminator, judged, scale.gradient_norm, run.step)
-        terms["discriminator"] = judged
-    for name, value in (("total", total), *terms.items()):
+    length = descend(run.model_optimiser, run.model, total, scale.gradient_norm, run.step, compute)
+    note(run, {"total": total, **terms, "gradient_norm": length / compute.processes})
+    if run.discriminator_optimiser is not None:
+        step_of_discriminators(run, predicted, training)
+
+
+def step_of_discriminators(run: Run, predicted: dict[str, Tensor], training: Training) -> None:
+    """Teach every discriminator to tell what people did from what was predicted in this step."""
+    assert run.discriminator_optimiser is not None
+    run.discriminators.requires_grad_(True)
+    losses = {}
+    for name, judge in run.discriminators.items():
+        real = real_examples(name, run, training, predicted[name])
+        judged = discriminator_loss(judgement(judge, real), judgement(judge, predicted[name].detach()))
+        losses[name] = judged * (MOTION_WEIGHT if name == "motion_adversarial" else 1.0)
+    total = torch.stack(list(losses.values())).sum()
+    descend(
+        run.discriminator_optimiser,
+        run.discriminators,
+        total,
+        training.scale.gradient_norm,
+        run.step,
+        training.compute,
+    )
+    note(run, {f"{name.removesuffix('adversarial')}discriminator": value for name, value in losses.items()})
+
+
+def judgement(judge: nn.Module, examples: Tensor) -> Tensor:
+    """(n, outputs): the poses discriminator's 24, or the motion discriminator's one."""
+    return judge(examples).score if isinstance(judge, MotionDiscriminator) else judge(examples)
+
+
+def judged_by(run: Run, posed: list[PosedView], training: Training) -> dict[str, Tensor]:
+    """What each discriminator is shown: poses drawn from everything predicted, and the motions of the present."""
+    count = math.ceil(training.scale.judged_poses / training.compute.processes)
+    shown = {}
+    if "adversarial" in run.discriminators:
+        shown["adversarial"] = predicted_poses(posed, count, run.generator)
+    if "motion_adversarial" in run.discriminators:
+        shown["motion_adversarial"] = body_pose(posed[0].rotations)
+    return shown
+
+
+def real_examples(name: str, run: Run, training: Training, like: Tensor) -> Tensor:
+    """As many as predicted: poses of the training clips in 3D, or windows of real motions."""
+    if name == "adversarial":
+        return real_poses(training.data.train, len(like), run.generator)
+    assert training.real_motions is not None
+    count, frames = len(like), like.shape[1]
+    drawn = training.real_motions.draw(run.generator, count * training.compute.processes, frames)
+    return body_pose(training.compute.share(drawn).to(like.device))
+
+
+def note(run: Run, values: dict[str, Tensor]) -> None:
+    """Add to the sums that the next validation logs as means."""
+    for name, value in values.items():
         run.recent[name] = run.recent.get(name, 0.0) + float(value.detach())
 
 
-def step_of(
-    optimiser: torch.optim.Optimizer, module: torch.nn.Module, loss: Tensor, gradient_norm: float, step: int
-) -> None:
-    if not bool(loss.isfinite()):
-        raise FatalError(f"the loss is {float(loss.detach())} at step {step}; lower scale.learning_rate")
-    optimiser.zero_grad()
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(module.parameters(), gradient_norm)
-    optimiser.step()
-
-
-def with_noise(model: Hmmr, phi: Tensor, noise: float) -> Tensor:
+def with_noise(model: MotionModel, phi: Tensor, noise: float) -> Tensor:
     """Features under noise of `noise` standard deviations, so that no single channel is relied on."""
     if noise == 0:
         return phi
     deviation = getattr(model.standardiser, "deviation", phi.new_ones(()))
-    return phi + noise * deviation * torch.randn_like(phi)
+    return phi + noise * deviation * torch.randn(phi.shape).to(phi)
 
 
-def with_lost_frames(model: Hmmr, phi: Tensor, share: float) -> Tensor:
+def with_lost_frames(model: MotionModel, phi: Tensor, share: float) -> Tensor:
     """Some frames replaced by the mean feature, as if nothing had been seen: only time can fill them in."""
     if share == 0:
         return phi
-    lost = torch.rand(phi.shape[:2]) < share
+    lost = torch.rand(phi.shape[:2]).to(phi.device) < share
     return torch.where(lost[..., None], getattr(model.standardiser, "mean", phi.new_zeros(())), phi)
 
 
@@ -261,90 +324,52 @@ def predicted_poses(posed: list[PosedView], count: int, generator: np.random.Gen
 
 def real_poses(train: ClipDataset, count: int, generator: np.random.Generator) -> Tensor:
     """Poses that people took: the 3D truth of the training clips."""
-    known = train.has_3d.nonzero()[:, 0]
+    known = train.has_body.nonzero()[:, 0].cpu()
     if len(known) == 0:
         raise ConfigError("loss_weights.adversarial: no training clip has 3D truth to show as real; set it to 0")
     return train.rotations[known[torch.from_numpy(generator.integers(0, len(known), count))]]
 
 
-def validate(run: Run, dataset: ClipDataset | None, body_points: BodyPoints, scale: ScaleSettings) -> None:
+def validate(run: Run, training: Training) -> None:
     """Log the mean losses since the last time, score the validation clips, and keep the weights `kept_step` names.
 
     Without validation clips in 3D there is nothing to choose by: the latest weights are kept.
     """
+    scale, dataset = training.scale, training.data.validation
     since = run.step - max((step for step, _, _ in run.rows), default=0)
-    run.rows += [(run.step, name, value / since) for name, value in run.recent.items()]
+    sums = training.compute.add_up(torch.tensor(list(run.recent.values()), device=training.compute.device))
+    run.rows += [(run.step, name, value / since) for name, value in zip(run.recent, sums.tolist(), strict=True)]
     run.recent.clear()
     error = math.nan
     if dataset is not None and len(dataset.rows_3d()):
-        error = pa_mpjpe_mm(estimate(run.model, dataset, body_points), dataset)
+        error = pa_mpjpe_mm(estimate(run.model, dataset, training.body_points), dataset)
         run.rows.append((run.step, VALIDATION, error))
     improved = math.isnan(error) or error < run.best_error_mm
     if improved or scale.kept_step == "last":
         run.kept_step, run.kept_error_mm = run.step, error
-        run.kept_weights = {name: value.clone() for name, value in run.model.state_dict().items()}
+        run.kept_weights = {name: value.cpu().clone() for name, value in run.model.state_dict().items()}
     if improved:
-        run.best_error_mm, run.stalled_validations = error, 0
+        run.best_error_mm, run.stalled_validations, run.stalled_since_drop = error, 0, 0
         return
-    run.stalled_validations += 1
-    if run.stalled_validations > PLATEAU_PATIENCE and scale.schedule == "plateau":
-        run.rate_drops, run.stalled_validations = run.rate_drops + 1, 0
+    run.stalled_validations, run.stalled_since_drop = run.stalled_validations + 1, run.stalled_since_drop + 1
+    if run.stalled_since_drop > PLATEAU_PATIENCE and scale.schedule == "plateau":
+        run.rate_drops, run.stalled_since_drop = run.rate_drops + 1, 0
 
 
-def kept(run: Run, name: str, seed: int, data: TrainingData) -> Checkpoint:
+def has_stalled(run: Run, scale: ScaleSettings) -> bool:
+    """Whether training stops early."""
+    patience = scale.stop_after_validations
+    return patience is not None and run.stalled_validations >= patience
+
+
+def kept(run: Run, name: str, seed: int, training: Training) -> Checkpoint:
     return Checkpoint(
-        name, seed, run.kept_step, data.train.backbone, run.kept_error_mm, run.model.design, run.kept_weights
+        name,
+        seed,
+        run.kept_step,
+        training.data.train.backbone,
+        run.kept_error_mm,
+        training.variant.projection,
+        run.model.design,
+        run.kept_weights,
     )
-
-
-def fingerprint_of(
-    variant: VariantSettings, name: str, scale: ScaleSettings, data: TrainingData, seed: int, start_from: Path | None
-) -> str:
-    """What a run depends on: a run that was broken off goes on only where this is the same."""
-    sets = [dataset for dataset in (data.train, data.validation) if dataset is not None]
-    tensors = [value for dataset in sets for value in vars(dataset).values() if isinstance(value, Tensor)]
-    start = {} if start_from is None else read_checkpoint(start_from).weights
-    facts = {
-        "variant": variant.model_dump(mode="json"),
-        "name": name,
-        "scale": scale.model_dump(mode="json"),
-        "seed": seed,
-        "data": [digest_array(value.numpy()) for value in tensors],
-        "clips": [vars(clip) for dataset in sets for clip in dataset.clips],
-        "start": [digest_array(value.numpy()) for value in start.values()],
-    }
-    return json.dumps(facts, sort_keys=True)
-
-
-def save(run: Run, path: Path, fingerprint: str) -> None:
-    """All that changes, and the state of every random generator."""
-    modules = {name: getattr(run, name).state_dict() for name in _STATEFUL}
-    plain = {name: getattr(run, name) for name in _PLAIN}
-    random = {"numpy": json.dumps(run.generator.bit_generator.state), "torch": torch.get_rng_state()}
-    write_tensors(path, {"fingerprint": fingerprint, **modules, **plain, **random})
-
-
-def resume(run: Run, path: Path, fingerprint: str) -> None:
-    """Go on from where an equal run was broken off; anything else there is of no use and is passed over."""
-    if not path.exists():
-        return
-    with contextlib.suppress(StorageError):  # a damaged state costs the steps it held, nothing more
-        state: dict[str, Any] = read_tensors(path)
-        if state.get("fingerprint") == fingerprint:
-            _restore(run, state)
-
-
-def _restore(run: Run, state: dict[str, Any]) -> None:
-    for name in _STATEFUL:
-        getattr(run, name).load_state_dict(state[name])
-    for name in _PLAIN:
-        setattr(run, name, state[name])
-    run.generator.bit_generator.state = json.loads(state["numpy"])
-    torch.set_rng_state(state["torch"])
-
-
-_STATEFUL = ("model", "discriminator", "encoder_optimiser", "discriminator_optimiser")
-_PLAIN = (
-    "step", "best_error_mm", "kept_error_mm", "kept_step", "kept_weights", "stalled_validations", "rate_drops", "rows",
-    "recent",
-)  # fmt: skip

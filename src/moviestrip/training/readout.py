@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from moviestrip.errors import ConfigError
 from moviestrip.geometry import optimal_camera
-from moviestrip.models.hmmr import FeatureStandardiser, Hmmr
+from moviestrip.models.model import FeatureStandardiser, MotionModel
 from moviestrip.models.parameters import ThetaLayout
 from moviestrip.training.data import ClipDataset, TrainingData
 from moviestrip.training.losses import BodyPoints
@@ -22,13 +22,13 @@ RIDGE_WITHOUT_VALIDATION = 1e-1
 
 
 @torch.no_grad()
-def start_from_regression(model: Hmmr, data: TrainingData, body_points: BodyPoints) -> None:
+def start_from_regression(model: MotionModel, data: TrainingData, body_points: BodyPoints) -> None:
     """Set the projection, the mean parameters and the readout of a new model."""
     if model.layout.rotation != "6d":
         raise ConfigError(
             "scale.readout_start: needs scale.rotation: 6d; axis-angle jumps at the upright root rotation"
         )
-    rows = data.train.rows_3d()
+    rows = data.train.rows_with_body()
     if len(rows) == 0:
         raise ConfigError("scale.readout_start: no training clip has 3D truth; set it to false or add such a dataset")
     if isinstance(model.projection, nn.Linear):
@@ -36,8 +36,8 @@ def start_from_regression(model: Hmmr, data: TrainingData, body_points: BodyPoin
     strips = frame_strips(model, data.train, rows)
     targets = true_theta(data.train, rows, model.layout, body_points)
     penalty = RIDGE_WITHOUT_VALIDATION
-    if data.validation is not None and len(data.validation.rows_3d()):
-        held_rows = data.validation.rows_3d()
+    if data.validation is not None and len(data.validation.rows_with_body()):
+        held_rows = data.validation.rows_with_body()
         held = frame_strips(model, data.validation, held_rows)
         held_targets = true_theta(data.validation, held_rows, model.layout, body_points)
         penalty = min(RIDGE_GRID, key=lambda p: _error(*ridge(strips, targets, p), held, held_targets))
@@ -47,12 +47,12 @@ def start_from_regression(model: Hmmr, data: TrainingData, body_points: BodyPoin
     model.regressor.mean.copy_(bias[None])
 
 
-def fit_standardiser(model: Hmmr, dataset: ClipDataset) -> None:
+def fit_standardiser(model: MotionModel, dataset: ClipDataset) -> None:
     if isinstance(model.standardiser, FeatureStandardiser):
         model.standardiser.fit(dataset.phi)
 
 
-def frame_strips(model: Hmmr, dataset: ClipDataset, rows: Tensor) -> Float[Tensor, "rows width"]:
+def frame_strips(model: MotionModel, dataset: ClipDataset, rows: Tensor) -> Float[Tensor, "rows width"]:
     """What the regressor of a single-view model reads."""
     return model.projection(model.standardiser(dataset.phi[rows]))
 
