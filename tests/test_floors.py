@@ -9,7 +9,7 @@ import pytest
 FLOORS = [
     {"cli"},
     {"stages", "doctor", "config_documentation"},
-    {"report", "figures"},
+    {"report", "figures", "exports"},
     {"papers"},
     {"evaluation"},
     {"training"},
