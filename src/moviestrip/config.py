@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from moviestrip.errors import ConfigError
 
@@ -19,7 +19,13 @@ Supervision = Literal["full_3d", "truth_2d", "pseudo_2d"]
 Split = Literal["train", "validation", "test"]
 SectionType = TypeVar("SectionType", bound="Section")
 BackboneName = Literal[
-    "blazepose-lite", "blazepose-full", "blazepose-heavy", "efficientnet-lite0", "resnet50-random", "resnet50-spin"
+    "blazepose-lite",
+    "blazepose-full",
+    "blazepose-heavy",
+    "efficientnet-lite0",
+    "resnet50-random",
+    "resnet50-spin",
+    "resnet50-hmr",
 ]
 
 
@@ -112,8 +118,10 @@ class CurationSettings(Section):
 class FeatureSettings(Section):
     """Precomputed per-frame features phi."""
 
-    backbone: BackboneName = Field("blazepose-full", description="Network whose features are stored.")
-    checkpoint: Path | None = Field(None, description="Weights of `resnet50-spin`, which you bring.")
+    backbone: BackboneName = Field(
+        "blazepose-full", description="Network whose features variants read that name no other."
+    )
+    checkpoint: Path | None = Field(None, description="Weights of `resnet50-spin` or `resnet50-hmr`, which you bring.")
     augmented_copies: int = Field(
         1,
         ge=0,
@@ -122,6 +130,17 @@ class FeatureSettings(Section):
     )
     jitter_translation_px: float = Field(20, ge=0, description="Of an augmented copy, in the 224 crop (HMMR: 20).")
     jitter_scale_octaves: float = Field(0.3, ge=0, description="Of an augmented copy: scale 2^U(-x, x) (HMMR: 0.3).")
+    occluded_copies: int = Field(
+        1,
+        ge=1,
+        description="Copies of each training clip with objects pasted over every crop (TCMR), made only for variants "
+        "with `occluded_copies`.",
+    )
+    occluder_folder: Path | None = Field(
+        None,
+        description="PNG cut-outs with opacity to paste, sized for a 256 px crop (TCMR: Pascal VOC's, halved); empty "
+        "paints objects.",
+    )
 
 
 class ScaleSettings(Section):
@@ -137,7 +156,9 @@ class ScaleSettings(Section):
     discriminator_learning_rate: float = Field(1e-3, gt=0, description="Of the discriminators (HMMR: 1e-4).")
     dropout: float = Field(0.05, ge=0, lt=1, description="Between the regressor's layers (papers: 0.5).")
     rotation: Literal["axis-angle", "6d"] = Field(
-        "6d", description="What regressors put out: HMMR's `axis-angle`, or the continuous `6d`, stable at a high rate."
+        "6d",
+        description="What HMR's regressors put out: `axis-angle` as released, or the continuous `6d`, stable at a high "
+        "rate. SPIN's always put out 6d.",
     )
     readout_start: bool = Field(
         True, description="Start from a ridge regression on the features instead of mean parameters (papers: false)."
@@ -163,9 +184,23 @@ class ScaleSettings(Section):
         256, ge=1, description="Poses shown to the adversarial prior each step, drawn from all predicted (papers: all)."
     )
     validate_every_steps: int = Field(100, ge=1, description="How often the validation clips are scored.")
+    stop_after_validations: int | None = Field(
+        None, ge=1, description="Stop early after this many validations without a better one; empty never does."
+    )
     kept_step: Literal["last", "best"] = Field(
         "last", description="Weights that are kept: the last (HMMR), or the best on the validation clips (VIBE, TCMR)."
     )
+
+
+class ComputeSettings(Section):
+    """Where models are trained; changing it changes results in the last digits only."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes the GPU where there is one.")
+    processes: int = Field(1, ge=1, description="Of one training, started by torchrun: one a GPU, or cores of a CPU.")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="Of matrix products in training; predictions are always float32."
+    )
+    compile: bool = Field(False, description="Compile the model first (torch.compile): pays off on a GPU.")
 
 
 class MotionSettings(Section):
@@ -187,11 +222,19 @@ class WorldSettings(Section):
     image_size_px: int = Field(256, ge=96, description="Side of a rendered single-person video.")
 
 
+InferenceRule = Literal["whole", "papers"]
+
+
 class EvaluationSettings(Section):
     """What the tables report."""
 
     protocol: Literal["hmmr"] = Field(
         "hmmr", description="Named evaluation choices; `moviestrip protocols` lists them."
+    )
+    inference: InferenceRule = Field(
+        "whole",
+        description="How a clip goes through a model: `whole`, or cut as each paper's release cuts it (`papers`: HMMR "
+        "slides windows of 20 frames, VIBE runs chunks of 16).",
     )
     bootstrap_samples: int = Field(1000, ge=0, description="Resamplings of the clips behind each interval.")
     interval_percent: float = Field(95, gt=0, lt=100, description="Width of the intervals.")
@@ -224,6 +267,7 @@ class Config(Section):
     curation: CurationSettings = CurationSettings()
     features: FeatureSettings = FeatureSettings()
     scale: ScaleSettings = ScaleSettings()
+    compute: ComputeSettings = ComputeSettings()
     motions: MotionSettings = MotionSettings()
     rendering: WorldSettings = WorldSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -292,7 +336,8 @@ class DatasetSettings(Section):
 
     @property
     def is_trained_on(self) -> bool:
-        return "train" in self.splits
+        """By variants that name no datasets; 3D truth in the wild must be asked for, as the papers say which use it."""
+        return "train" in self.splits and self.role != "wild3d"
 
     @property
     def is_scored(self) -> bool:
@@ -386,12 +431,47 @@ class VariantSettings(Section):
     loss_weights: LossWeights = LossWeights()
     motion_discriminator: MotionDiscriminatorSettings | None = Field(None, description="Judges whole motions (VIBE).")
     motion_prior: Literal["mposer", "vposer"] | None = Field(None, description="A prior over motions or poses (VIBE).")
-    datasets: tuple[str, ...] = Field((), description="Trained on; empty means all with a train split.")
+    datasets: tuple[str, ...] = Field((), description="Trained on; empty: all with a train split but wild3d.")
     joints_only: tuple[str, ...] = Field((), description="Of these, datasets whose body parameters are withheld.")
 
     @property
     def is_trained(self) -> bool:
         return self.weights_of is None
+
+    @model_validator(mode="after")
+    def _keys_agree(self) -> "VariantSettings":
+        """What one file can say wrongly with keys that are each valid."""
+        problem = next((text for text, found in self._contradictions().items() if found), None)
+        if problem is not None:
+            raise ValueError(problem)
+        return self
+
+    def _contradictions(self) -> dict[str, bool]:
+        strange = ", ".join(name for name in self.joints_only if self.datasets and name not in self.datasets)
+        looks_back = self.encoder == "movie-strip" and self.causal
+        return {
+            "weights_of: nothing is trained, so nothing starts; leave start_from empty (`start_from:`)": (
+                self.weights_of is not None and self.start_from is not None
+            ),
+            "frozen: these parts keep the weights they start with; name a start_from": (
+                bool(self.frozen) and self.start_from is None
+            ),
+            "autoregressor: a forecast may not have seen the future; add `encoder: movie-strip` and `causal: true`": (
+                self.autoregressor != "none" and not looks_back
+            ),
+            "hallucinator: without an encoder there is no strip to guess; give it one, or `hallucinator: false`": (
+                self.hallucinator and self.encoder == "none"
+            ),
+            "reads: there is no hallucination to read; add `hallucinator: true`": (
+                self.reads == "hallucination" and not self.hallucinator
+            ),
+            "pose_forecast: only `encoder: pose-forecast` has it; change the encoder or leave the key out": (
+                self.pose_forecast != "none" and self.encoder != "pose-forecast"
+            ),
+            f"joints_only: {strange} is not among this variant's datasets; add it there or remove it here": (
+                bool(strange)
+            ),
+        }
 
 
 def load_config(paths: Sequence[Path]) -> Config:
@@ -412,15 +492,95 @@ def load_dataset(name: str, folder: Path) -> DatasetSettings:
 
 def load_variant(name: str, folder: Path) -> VariantSettings:
     """A variant with everything it extends filled in."""
-    return _validated(VariantSettings, _extended(name, folder, ()), f"config/variants/{name}.yaml")
+    return _validated(VariantSettings, _extended(name, folder), f"config/variants/{name}.yaml")
 
 
-def _extended(name: str, folder: Path, seen: tuple[str, ...]) -> dict[str, Any]:
-    if name in seen:
-        raise ConfigError(f"config/variants/{name}.yaml: extends: goes round in a circle: {' -> '.join((*seen, name))}")
-    values = read_yaml(_named_file("variants", name, folder))
-    base = values.get("extends")
-    return merge(_extended(base, folder, (*seen, name)), values) if base else values
+def variant_names(folder: Path) -> list[str]:
+    """Variants that are defined, whether a configuration names them or not."""
+    return sorted(file.stem for file in (folder / "variants").glob("*.yaml"))
+
+
+def variant_files(name: str, folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    """A variant's own file and those it extends, the furthest first: (name, keys)."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    current: str | None = name
+    while current is not None:
+        seen = [earlier for earlier, _ in found]
+        if current in seen:
+            circle = " -> ".join((*seen, current))
+            raise ConfigError(f"config/variants/{current}.yaml: extends: goes round in a circle: {circle}")
+        values = read_yaml(_named_file("variants", current, folder))
+        found.append((current, values))
+        current = values.get("extends")
+    return found[::-1]
+
+
+def _extended(name: str, folder: Path) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for _, values in variant_files(name, folder):
+        merged = merge(merged, values)
+    return merged
+
+
+# What decides a model's weights and its features: `weights_of` takes another's over as they are.
+DESIGN_KEYS = (
+    "encoder norm residual_blocks causal ends bidirectional residual pose_forecast regressor delta_frames hallucinator "
+    "autoregressor projection backbone frame_stride"
+).split()
+STARTING_KEYS = ("regressor", "backbone")
+
+
+def check_variants(
+    variants: Mapping[str, VariantSettings], datasets: Iterable[str], default_backbone: BackboneName
+) -> None:
+    """What variants say about each other and about the datasets of the configuration."""
+    datasets = tuple(datasets)
+    for name, variant in variants.items():
+        for dataset in variant.datasets:
+            if dataset not in datasets:
+                raise ConfigError(f"variants: '{name}' trains on '{dataset}', which is not listed in `datasets`")
+        for key, doing, compared in (
+            ("start_from", "starts from", STARTING_KEYS),
+            ("weights_of", "uses the weights of", DESIGN_KEYS),
+        ):
+            other = getattr(variant, key)
+            if other is None:
+                continue
+            if other not in variants:
+                raise ConfigError(f"variants: '{name}' {doing} '{other}', which is not listed in `variants`")
+            if not variants[other].is_trained:
+                own = variants[other].weights_of
+                raise ConfigError(f"variants: '{name}' {doing} '{other}', which has none of its own; name '{own}'")
+            _check_alike(name, doing, other, compared, variants, default_backbone)
+        _check_start(name, variants)
+
+
+def _check_alike(
+    name: str,
+    doing: str,
+    other: str,
+    keys: Iterable[str],
+    variants: Mapping[str, VariantSettings],
+    default_backbone: BackboneName,
+) -> None:
+    for key in keys:
+        ours, theirs = getattr(variants[name], key), getattr(variants[other], key)
+        if key == "backbone":
+            ours, theirs = ours or default_backbone, theirs or default_backbone
+        if ours != theirs:
+            raise ConfigError(
+                f"variants: '{name}' {doing} '{other}', whose {key} is {theirs}, not {ours}; make them equal"
+            )
+
+
+def _check_start(name: str, variants: Mapping[str, VariantSettings]) -> None:
+    """Starting from one another must end at a variant that starts from nothing."""
+    seen, current = [name], variants[name].start_from
+    while current is not None and current in variants:
+        if current in seen:
+            raise ConfigError(f"variants: start_from: goes round in a circle: {' -> '.join((*seen, current))}")
+        seen.append(current)
+        current = variants[current].start_from
 
 
 def _named_file(kind: str, name: str, folder: Path) -> Path:
@@ -479,6 +639,8 @@ def _first_problem(model: type[Section], error: ValidationError) -> str:
     if problem["type"] == "literal_error":
         expected = [name.strip("'") for name in str(problem["ctx"]["expected"]).replace(" or ", ", ").split(", ")]
         return f"{path}: '{problem['input']}' is not known{suggestion(str(problem['input']), expected)}"
+    if problem["type"] == "value_error" and not location:
+        return str(problem["ctx"]["error"])  # of keys that contradict each other: it names them itself
     return f"{path}: {problem['msg']}, got {problem['input']!r}"
 
 

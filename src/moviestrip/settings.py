@@ -8,10 +8,19 @@ whole configuration instead.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
-from moviestrip.config import Config, DatasetSettings, Section, VariantSettings, load_dataset, load_variant
-from moviestrip.errors import FatalError
+from moviestrip.config import (
+    BackboneName,
+    Config,
+    DatasetSettings,
+    Section,
+    VariantSettings,
+    load_dataset,
+    load_variant,
+    suggestion,
+)
+from moviestrip.errors import ConfigError, FatalError
 
 SectionType = TypeVar("SectionType", bound=Section)
 
@@ -42,6 +51,13 @@ class StageSettings:
             values["variant"] = load_variant(variant, folder).model_dump(mode="json")
         return cls(values)
 
+    def with_backbone(self, name: str) -> "StageSettings":
+        """The same settings with another `features.backbone`."""
+        known = get_args(BackboneName)
+        if name not in known:
+            raise ConfigError(f"features.backbone: '{name}' is not known{suggestion(name, known)}")
+        return StageSettings({**self._values, "features": {**self._values["features"], "backbone": name}})
+
     def value(self, key: str) -> Any:
         if key not in self._values:
             raise FatalError(f"this stage reads `{key}`, which it was not handed; list it in the rule's `settings`")
@@ -65,8 +81,13 @@ class StageSettings:
         return {name: VariantSettings.model_validate(found) for name, found in self.value("variant_settings").items()}
 
     def subset(self, keys: tuple[str, ...]) -> str:
-        """JSON of some keys only, as the workflow passes it on."""
-        return json.dumps({key: self._values[key] for key in keys}, sort_keys=True, separators=(",", ":"))
+        """JSON of some keys only, as the workflow passes it on; `evaluation.protocol` is one key of a section."""
+        chosen: dict[str, Any] = {}
+        for key in keys:
+            section, _, inner = key.partition(".")
+            value = self._values[section]
+            chosen[section] = {**chosen.get(section, {}), inner: value[inner]} if inner else value
+        return json.dumps(chosen, sort_keys=True, separators=(",", ":"))
 
 
 def _key_of(kind: type[Section]) -> str:

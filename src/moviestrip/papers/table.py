@@ -14,7 +14,7 @@ from moviestrip.config import DatasetSettings
 from moviestrip.evaluation.statistics import interval
 from moviestrip.papers.layout import layout
 from moviestrip.papers.printed import printed
-from moviestrip.papers.worlds import EXTRA_ROWS, PAPER_DATASETS, Setting, stand_in, variant_of
+from moviestrip.papers.worlds import BASELINES, EXTRA_ROWS, PAPER_DATASETS, Setting, stand_in, variant_of
 
 COLUMNS = (
     "paper table row row_id dataset metric horizon action dtw printed ours low high clips frames seeds unit better note"
@@ -126,6 +126,8 @@ def why_missing(cell: pd.Series, setting: Setting) -> str:
     variant = variant_of(cell["paper"], cell["row_id"], cell["kind"])
     if variant is None:
         return "cited by the paper; not a model of this project"
+    if variant in BASELINES:
+        return f"pending: baseline {variant} is not scored"
     if variant not in setting.variants:
         return f"pending: variant {variant} is not trained"
     if cell["metric"] not in SCORED_METRICS:
@@ -141,7 +143,7 @@ def summary_of(reasons: Iterable[str]) -> str:
     others: dict[str, None] = {}
     for reason in reasons:
         plain = reason.removeprefix("pending: ")
-        match = re.fullmatch(r"(variant|metric|dataset) (\S+) is (.+)", plain)
+        match = re.fullmatch(r"(variant|baseline|metric|dataset) (\S+) is (.+)", plain)
         if match:
             names.setdefault((match[1], match[3]), {})[match[2]] = None
         elif plain:

@@ -29,17 +29,24 @@ PAPER_DATASETS = {
 # Rows whose model has another name here; a row that is not external and not listed is named as its variant.
 # Some rows that a paper only cites are models of another paper, which this project trains.
 VARIANTS = {
+    ("vibe", "hmr-cited"): "hmr-backbone",
+    ("vibe", "spin-cited"): "spin-backbone",
     ("vibe", "temporal-hmr"): "contextual-instavariety",
     ("phd", "causal"): "phd-causal",
-    ("phd", "hmmr-noncausal"): "contextual",
+    ("phd", "hmmr-noncausal"): "contextual-instavariety",
     ("phd", "hmmr-hallucinator"): "hallucinator",
     ("phd", "nn"): "nearest-neighbour",
     ("tcmr", "baseline"): "tcmr-baseline",
+    ("tcmr", "hmr"): "hmr-backbone",
+    ("tcmr", "spin"): "spin-backbone",
     ("tcmr", "hmmr"): "contextual-instavariety",
     ("tcmr", "vibe-3dpw-train"): "vibe-3dpw-train",
     ("tcmr", "vibe-3dpw-train-avg-filter"): "vibe-3dpw-train-avg-filter",
     ("tcmr", "vibe-no-3dpw"): "vibe-direct-comp",
 }
+
+# Rows that no model makes: they are computed from other models' predictions and from training poses.
+BASELINES = ("constant", "oracle-nn", "nearest-neighbour")
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,14 @@ class ExtraRow:
 
 
 SMOOTHED = ExtraRow("single-view", "single-view-gaussian", "Single-view + Gaussian smoothing (our baseline)")
-EXTRA_ROWS = {("hmmr", "2"): (SMOOTHED,), ("hmmr", "6"): (SMOOTHED,)}
+BIDIRECTIONAL = ExtraRow("vibe", "vibe-bidirectional", "VIBE, bidirectional GRU as printed")
+RELEASED_NORM = ExtraRow("causal", "phd-causal-over-time", "Causal model, released norm (sees the future)")
+EXTRA_ROWS = {
+    ("hmmr", "2"): (SMOOTHED,),
+    ("hmmr", "6"): (SMOOTHED,),
+    ("vibe", "1"): (BIDIRECTIONAL,),
+    ("phd", "1"): (RELEASED_NORM,),
+}
 
 
 def stand_in(paper_dataset: str, world: str) -> str:
