@@ -40,9 +40,11 @@ class PoseDiscriminator(nn.Module):
     def forward(
         self, rotations: Float[Tensor, "poses 24 3 3"], betas: Float[Tensor, "poses 10"] | None = None
     ) -> Float[Tensor, "poses outputs"]:
-        features = self.shared(rotations[:, 1:].flatten(2))
+        body = self.judge_body(rotations[:, 1:])
+        return body if self.shape is None else torch.cat([body, self.shape(betas)], dim=-1)
+
+    def judge_body(self, rotations: Float[Tensor, "poses 23 3 3"]) -> Float[Tensor, "poses 24"]:
+        """The judgements of poses that come without the global rotation and the shape."""
+        features = self.shared(rotations.flatten(2))
         joints = (features * self.joint_weight).sum(-1) + self.joint_bias
-        judgements = [joints, self.whole(features.flatten(1))]
-        if self.shape is not None:
-            judgements.append(self.shape(betas))
-        return torch.cat(judgements, dim=-1)
+        return torch.cat([joints, self.whole(features.flatten(1))], dim=-1)

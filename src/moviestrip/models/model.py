@@ -6,7 +6,7 @@ the next and an official checkpoint becomes one of these by renaming.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
@@ -19,7 +19,7 @@ from moviestrip.models.hallucinator import Hallucinator
 from moviestrip.models.movie_strip import MovieStripEncoder, NormName, PaddingName
 from moviestrip.models.parameters import CAMERA_SIZE, RotationForm, ThetaLayout
 from moviestrip.models.pose_forecast import INTEGRATION_WIDTH, WINDOW_FRAMES, PoseForecastEncoder, PoseForecastName
-from moviestrip.models.recurrent import RecurrentEncoder
+from moviestrip.models.recurrent import LAYERS, RecurrentEncoder
 from moviestrip.models.regressor import IDENTITY_CAMERA, DynamicsRegressor, ThetaRegressor
 
 PAPERS_WIDTH = 2048
@@ -39,6 +39,10 @@ class Branch:
     first_frame: int = 0  # of the window: the one that the first row speaks of
     has_camera: bool = True  # a forecast has none: it does not see how the crop moves
 
+    def float(self) -> "Branch":
+        deltas = {step: theta.float() for step, theta in self.deltas.items()}
+        return replace(self, strip=self.strip.float(), theta=self.theta.float(), deltas=deltas)
+
 
 @dataclass(frozen=True)
 class Output:
@@ -55,6 +59,11 @@ class Output:
     def branches(self) -> Iterator[Branch]:
         every = (self.contextual, self.hallucinated, self.past, self.future, self.forecast)
         return (branch for branch in every if branch is not None)
+
+    def float(self) -> "Output":
+        """In single precision, whatever the model computed in."""
+        attention = None if self.attention is None else self.attention.float()
+        return Output(**{branch.name: branch.float() for branch in self.branches}, attention=attention)
 
 
 class FeatureStandardiser(nn.Module):
@@ -85,6 +94,7 @@ class ModelDesign:
     width: int = PAPERS_WIDTH
     regressor_width: int = 1024
     recurrent_width: int = 1024
+    recurrent_layers: int = LAYERS
     integration_width: int = INTEGRATION_WIDTH
     dropout: float = 0.5
     rotation: RotationForm = "axis-angle"
@@ -214,8 +224,8 @@ class MotionModel(nn.Module):
         strips = torch.cat([contextual.strip[:, piece] for piece in known])
         theta = torch.cat([contextual.theta[:, piece] for piece in known])
         branch = self._roll_out(strips, theta, steps, CONDITION_FRAMES)
-        joined = (torch.cat(values.chunk(len(starts)), dim=1) for values in (branch.strip, branch.theta))
-        return Branch("forecast", *joined, first_frame=CONDITION_FRAMES, has_camera=False)
+        strip, theta = (torch.cat(values.chunk(len(starts)), dim=1) for values in (branch.strip, branch.theta))
+        return Branch("forecast", strip, theta, first_frame=CONDITION_FRAMES, has_camera=False)
 
     def _roll_out(self, strips: Tensor, theta: Tensor, steps: int, first_frame: int) -> Branch:
         if isinstance(self.autoregressor, Autoregressor):
@@ -235,7 +245,7 @@ def encoder_of(design: ModelDesign) -> nn.Module:
         return MovieStripEncoder(width, design.residual_blocks, design.norm, design.causal, design.ends)
     if design.encoder == "gru":
         return RecurrentEncoder(
-            width, design.recurrent_width, bidirectional=design.bidirectional, residual=design.residual
+            width, design.recurrent_width, design.recurrent_layers, design.bidirectional, design.residual
         )
     if design.encoder == "pose-forecast":
         return PoseForecastEncoder(
@@ -245,6 +255,7 @@ def encoder_of(design: ModelDesign) -> nn.Module:
             design.residual,
             design.window_frames,
             design.integration_width,
+            design.recurrent_layers,
         )
     return nn.Identity()
 
@@ -271,7 +282,7 @@ def design_of(variant: VariantSettings, scale: ScaleSettings, feature_size: int)
         recurrent_width=scaled(1024, scale),
         integration_width=scaled(INTEGRATION_WIDTH, scale),
         dropout=scale.dropout,
-        rotation=scale.rotation,
+        rotation="6d" if variant.regressor == "spin" else scale.rotation,
         rectified=variant.regressor == "hmr",
         norm=variant.norm,
         residual_blocks=variant.residual_blocks,

@@ -5,6 +5,7 @@ are summed up into one judgement: by a learned, normalised weight for each frame
 maximum side by side (concat), or by the last one alone.
 """
 
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import torch
@@ -29,7 +30,7 @@ class SelfAttention(nn.Module):
         super().__init__()
         sizes = [size, *[width] * hidden_layers, 1]
         layers: list[nn.Module] = []
-        for inputs, outputs in zip(sizes, sizes[1:], strict=False):
+        for inputs, outputs in pairwise(sizes):
             linear = nn.Linear(inputs, outputs)
             nn.init.uniform_(linear.weight, -ATTENTION_RANGE, ATTENTION_RANGE)
             nn.init.constant_(linear.bias, ATTENTION_RANGE / 10)

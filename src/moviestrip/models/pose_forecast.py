@@ -58,16 +58,17 @@ class PoseForecastEncoder(nn.Module):
         residual: bool = False,
         window_frames: int = WINDOW_FRAMES,
         integration_width: int = INTEGRATION_WIDTH,
+        layers: int = LAYERS,
     ):
         super().__init__()
         self.window_frames, self.current = window_frames, window_frames // 2
         self.residual, self.pose_forecast = residual, pose_forecast
-        self.all_gru = nn.GRU(width, hidden, LAYERS, batch_first=True, bidirectional=True)
+        self.all_gru = nn.GRU(width, hidden, layers, batch_first=True, bidirectional=True)
         self.all_linear = nn.Linear(2 * hidden, width)
         if pose_forecast != "none":
-            self.past_gru = nn.GRU(width, hidden, LAYERS, batch_first=True)
+            self.past_gru = nn.GRU(width, hidden, layers, batch_first=True)
             self.past_linear = nn.Linear(hidden, width)
-            self.future_gru = nn.GRU(width, hidden, LAYERS, batch_first=True)
+            self.future_gru = nn.GRU(width, hidden, layers, batch_first=True)
             self.future_linear = nn.Linear(hidden, width)
             self.integration = FeatureIntegration(width, integration_width)
 

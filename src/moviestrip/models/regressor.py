@@ -37,14 +37,20 @@ class FeedbackRegressor(nn.Module):
     def forward(
         self, features: Float[Tensor, "... features"], start: Float[Tensor, "... estimate"]
     ) -> Float[Tensor, "... estimate"]:
-        estimate = start
+        return self.estimates(features, start)[-1]
+
+    def estimates(
+        self, features: Float[Tensor, "... features"], start: Float[Tensor, "... estimate"]
+    ) -> list[Float[Tensor, "... estimate"]]:
+        """The estimate after each correction."""
+        estimates = [start]
         of_features, of_estimate = self.fc1.weight.split([features.shape[-1], start.shape[-1]], dim=1)
         constant = linear(features, of_features, self.fc1.bias)  # the same in each iteration: computed once
         for _ in range(ITERATIONS):
-            hidden = self.dropout(self.activation(constant + linear(estimate, of_estimate)))
+            hidden = self.dropout(self.activation(constant + linear(estimates[-1], of_estimate)))
             hidden = self.dropout(self.activation(self.fc2(hidden)))
-            estimate = estimate + self.fc3(hidden)
-        return estimate
+            estimates.append(estimates[-1] + self.fc3(hidden))
+        return estimates[1:]
 
 
 class ThetaRegressor(nn.Module):
@@ -67,10 +73,12 @@ class ThetaRegressor(nn.Module):
         self.feedback = FeedbackRegressor(width, layout.size, hidden, dropout, rectified)
 
     def forward(self, strip: Float[Tensor, "... width"]) -> Float[Tensor, "... theta"]:
+        return self.feedback(strip, self.start(strip))
+
+    def start(self, strip: Float[Tensor, "... width"]) -> Float[Tensor, "... theta"]:
+        """What the feedback begins with."""
         start = self.mean[0].expand(*strip.shape[:-1], -1)
-        if self.readout is not None:
-            start = start + self.readout(strip)
-        return self.feedback(strip, start)
+        return start if self.readout is None else start + self.readout(strip)
 
 
 class DynamicsRegressor(nn.Module):
