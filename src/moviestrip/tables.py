@@ -172,6 +172,17 @@ PREDICTIONS = TableSchema("predictions", 1, ("clip_id", "frame"), (
     Column("keypoints_2d", array_of(50), "hmmr_25 projected to the source frame: x_px, y_px"),
 ))  # fmt: skip
 
+FORECASTS = TableSchema("forecasts", 1, ("clip_id", "kind", "start_frame", "horizon"), (
+    Column("clip_id", TEXT, ""),
+    Column("kind", TEXT, "'forecast' from the frames up to start_frame, or 'dynamics' hallucinated from it alone"),
+    Column("start_frame", INTEGER, "index in the clip of the last frame that was looked at"),
+    Column("horizon", INTEGER, "the row speaks of frame start_frame + horizon; 0 is the frame itself, -5 before it"),
+    Column("pose", array_of(72), "24 axis-angle rotations, camera frame"),
+    Column("betas", array_of(10), ""),
+    JOINTS_14,
+    Column("points_3d_m", array_of(75), "hmmr_25, metres, relative as joints_3d_m: no camera is predicted"),
+))  # fmt: skip
+
 TRAINING_LOG = TableSchema("training_log", 1, ("step", "loss"), (
     Column("step", INTEGER, ""),
     Column("loss", TEXT, "name of the term, or of a validation metric"),
@@ -198,7 +209,7 @@ SCHEMAS = {
     schema.name: schema
     for schema in (
         VIDEOS, TRUTH, DETECTIONS, TRACKS, CLIPS, ATTRIBUTES, LABELS, MOTIONS, FEATURE_INDEX, CROPS, PREDICTIONS,
-        TRAINING_LOG, SCORES,
+        FORECASTS, TRAINING_LOG, SCORES,
     )
 }  # fmt: skip
 
