@@ -5,6 +5,15 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class FeatureFiles:
+    """phi of a shard, which of its rows are whose, and the crop behind every row."""
+
+    phi: Path
+    index: Path
+    crops: Path
+
+
+@dataclass(frozen=True)
 class RunFolder:
     """The outputs of one configuration. A shard is a fixed list of one dataset's videos."""
 
@@ -45,14 +54,10 @@ class RunFolder:
     def labels(self, dataset: str, shard: str) -> Path:
         return self.root / "labels" / dataset / f"{shard}.parquet"
 
-    def features(self, dataset: str, shard: str) -> Path:
-        return self.root / "features" / dataset / f"{shard}.h5"
-
-    def feature_index(self, dataset: str, shard: str) -> Path:
-        return self.root / "features" / dataset / f"{shard}.index.parquet"
-
-    def crops(self, dataset: str, shard: str) -> Path:
-        return self.root / "features" / dataset / f"{shard}.crops.parquet"
+    def features(self, backbone: str, dataset: str, shard: str, occluded: bool = False) -> FeatureFiles:
+        """Of a shard's clips and their jittered copies, or of the occluded copies."""
+        folder, name = self.root / "features" / backbone / dataset, f"{shard}.occluded" if occluded else shard
+        return FeatureFiles(*(folder / f"{name}.{suffix}" for suffix in ("h5", "index.parquet", "crops.parquet")))
 
     def model(self, variant: str, seed: int) -> Path:
         return self.root / "models" / variant / f"seed-{seed}"

@@ -5,7 +5,12 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from moviestrip.config import load_dataset, load_variant, validate_config
+from moviestrip.config import (
+    check_variants,
+    load_dataset,
+    load_variant,
+    validate_config,
+)
 from moviestrip.datasets.plan import plan_shards
 from moviestrip.errors import MoviestripError
 from moviestrip.layout import RunFolder
@@ -37,19 +42,12 @@ SHARDS = {
     for name, dataset in DATASETS.items()
 }
 TEST_DATASETS = [name for name, dataset in DATASETS.items() if dataset.is_scored]
-SMOOTHED = [name for name, variant in VARIANTS.items() if variant.smoothing != "none"]
-TRAINED = [name for name in VARIANTS if name not in SMOOTHED]
-
-for name, variant in VARIANTS.items():
-    if variant.start_from and variant.start_from not in VARIANTS:
-        raise WorkflowError(
-            f"variants: '{name}' starts from '{variant.start_from}', which is not listed in `variants`"
-        )
-    for dataset in variant.datasets:
-        if dataset not in DATASETS:
-            raise WorkflowError(
-                f"variants: '{name}' trains on '{dataset}', which is not listed in `datasets`"
-            )
+TRAINED = [name for name, variant in VARIANTS.items() if variant.is_trained]
+or_stop(check_variants, VARIANTS, DATASETS, CONFIG.features.backbone)
+BACKBONE_OF = {
+    name: variant.backbone or CONFIG.features.backbone
+    for name, variant in VARIANTS.items()
+}
 
 # The environment this Snakemake runs in serves its jobs too; one thread a job, so that cores are not fought over.
 shell.prefix(
@@ -58,6 +56,7 @@ shell.prefix(
 
 
 wildcard_constraints:
+    backbone="|".join(set(BACKBONE_OF.values())) or "-",
     dataset="|".join(DATASETS) or "-",
     variant="|".join(VARIANTS) or "-",
     shard=r"[a-z0-9-]+-\d{4}",
@@ -72,7 +71,9 @@ def settings(*keys):
         names = {
             kind: getattr(wildcards, kind, None) for kind in ("dataset", "variant")
         }
-        return StageSettings.from_config(CONFIG, CONFIG_FOLDER, **names).subset(keys)
+        found = StageSettings.from_config(CONFIG, CONFIG_FOLDER, **names)
+        backbone = getattr(wildcards, "backbone", None)
+        return (found.with_backbone(backbone) if backbone else found).subset(keys)
 
     return of
 
@@ -94,6 +95,30 @@ def trained_on(variant):
     return list(named)
 
 
+def feature_files(backbone, datasets, occluded=False):
+    """phi, index and crops of all shards of some datasets."""
+    return [
+        str(file)
+        for dataset in datasets
+        for shard in SHARDS[dataset]
+        for file in vars(RUN.features(backbone, dataset, shard, occluded)).values()
+    ]
+
+
+def learning_features(variant):
+    """Features that a variant learns from, occluded copies among them where it wants them."""
+    backbone, datasets = BACKBONE_OF[variant], trained_on(variant)
+    files = feature_files(backbone, datasets)
+    if VARIANTS[variant].occluded_copies:
+        files += feature_files(backbone, datasets, occluded=True)
+    return files
+
+
+def scored_features(variant):
+    """Features that a variant is tested on."""
+    return feature_files(BACKBONE_OF[variant], TEST_DATASETS)
+
+
 def for_each_scored(kind):
     """Files of one kind that a variant and seed have, one for each scored dataset."""
     return expand(
@@ -112,16 +137,11 @@ SCORED = " ".join(f"--dataset {name}" for name in TEST_DATASETS)
 def everything():
     """Every table and feature file of the run, in the middle of the workflow as well as at its end."""
     tracked = [name for name, dataset in DATASETS.items() if dataset.tube == "tracks"]
-    kinds = (
-        "videos",
-        "clips",
-        "attributes",
-        "labels",
-        "features",
-        "feature_index",
-        "crops",
-    )
+    kinds = ("videos", "clips", "attributes", "labels")
     files = [file for kind in kinds for file in shard_files(kind, DATASETS)]
+    features = [file for name in VARIANTS for file in scored_features(name)]
+    features += [file for name in TRAINED for file in learning_features(name)]
+    files += dict.fromkeys(features)
     files += shard_files("detections", tracked) + shard_files("tracks", tracked)
     scored = dict(variant=VARIANTS, seed=CONFIG.training_seeds, dataset=TEST_DATASETS)
     for kind in ("predictions", "scores"):

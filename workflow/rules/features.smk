@@ -1,4 +1,4 @@
-# Per-frame features phi, one contiguous HDF5 file a shard.
+# Per-frame features phi, one contiguous HDF5 file a shard and backbone; only those that a listed variant reads.
 
 
 rule features:
@@ -8,15 +8,50 @@ rule features:
         attributes=f"{ROOT}/attributes/{{dataset}}/{{shard}}.parquet",
         labels=f"{ROOT}/labels/{{dataset}}/{{shard}}.parquet",
     output:
-        phi=f"{ROOT}/features/{{dataset}}/{{shard}}.h5",
-        index=f"{ROOT}/features/{{dataset}}/{{shard}}.index.parquet",
-        crops=f"{ROOT}/features/{{dataset}}/{{shard}}.crops.parquet",
+        phi=f"{ROOT}/features/{{backbone}}/{{dataset}}/{{shard}}.h5",
+        index=f"{ROOT}/features/{{backbone}}/{{dataset}}/{{shard}}.index.parquet",
+        crops=f"{ROOT}/features/{{backbone}}/{{dataset}}/{{shard}}.crops.parquet",
     log:
-        f"{ROOT}/logs/features/{{dataset}}/{{shard}}.log",
+        f"{ROOT}/logs/features/{{backbone}}/{{dataset}}/{{shard}}.log",
     priority: -1  # later than what the first table counts
     conda:
         "../../envs/features.yaml"
     params:
-        settings=settings("features", "seed"),
+        settings=settings(
+            "features.backbone",
+            "features.checkpoint",
+            "features.augmented_copies",
+            "features.jitter_translation_px",
+            "features.jitter_scale_octaves",
+            "seed",
+        ),
     shell:
         "moviestrip features {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+rule occluded_features:
+    input:
+        videos=f"{ROOT}/videos/{{dataset}}/{{shard}}.parquet",
+        clips=f"{ROOT}/clips/{{dataset}}/{{shard}}.parquet",
+        attributes=f"{ROOT}/attributes/{{dataset}}/{{shard}}.parquet",
+        labels=f"{ROOT}/labels/{{dataset}}/{{shard}}.parquet",
+    output:
+        phi=f"{ROOT}/features/{{backbone}}/{{dataset}}/{{shard}}.occluded.h5",
+        index=f"{ROOT}/features/{{backbone}}/{{dataset}}/{{shard}}.occluded.index.parquet",
+        crops=f"{ROOT}/features/{{backbone}}/{{dataset}}/{{shard}}.occluded.crops.parquet",
+    log:
+        f"{ROOT}/logs/occluded_features/{{backbone}}/{{dataset}}/{{shard}}.log",
+    priority: -1  # later than what the first table counts
+    conda:
+        "../../envs/features.yaml"
+    params:
+        settings=settings(
+            "features.backbone",
+            "features.checkpoint",
+            "features.occluded_copies",
+            "features.occluder_folder",
+            "seed",
+        ),
+    shell:
+        "moviestrip features {wildcards.dataset} {wildcards.shard} --occluded --run {ROOT}"
+        " --settings {params.settings:q} 2> {log}"

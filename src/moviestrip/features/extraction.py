@@ -3,12 +3,13 @@
 Each video is decoded once; every clip frame in it is cropped round the person's box and goes through the
 backbone. A training clip is also taken from jittered boxes: the papers bake augmentation into stored
 features. Such a copy is a clip of its own, `<clip_id>~1`, with the labels of the original; the table of crops
-holds the box of every row, so that training can express keypoints in the crop the feature saw.
+holds the box of every row, so that training can express keypoints in the crop the feature saw. Copies with
+objects pasted over them, `<clip_id>~o1`, are in files of their own, made only where a variant learns from them.
 """
 
 import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,17 +19,20 @@ from jaxtyping import Float, UInt8
 from moviestrip.config import FeatureSettings
 from moviestrip.errors import FatalError
 from moviestrip.features.backbones import Backbone
+from moviestrip.features.copies import jittered_id, occluded_id
+from moviestrip.features.occlusion import Crop, Occluder, occlude_frame
 from moviestrip.progress import track
 from moviestrip.tables import CROPS, empty, stack, unstack
 
 FramesOf = Callable[[str], Iterator[UInt8[np.ndarray, "height width 3"]]]
+Change = Callable[[Crop, str, int], Crop]  # of a crop, given its clip's id and its frame
+Extracted = tuple[Float[np.ndarray, "frames dimension"], pd.DataFrame, pd.DataFrame]
 CROP_PX = 224
-COPY_MARK = "~"
 
 
 @dataclass(frozen=True)
 class Tube:
-    """The boxes of one clip, or of one jittered copy, in order of its frames."""
+    """The boxes of one clip, or of one copy, in order of its frames."""
 
     clip_id: str
     video_id: str
@@ -45,16 +49,44 @@ def extract_shard(
     backbone: Backbone,
     settings: FeatureSettings,
     seed: int,
-) -> tuple[Float[np.ndarray, "frames dimension"], pd.DataFrame, pd.DataFrame]:
+) -> Extracted:
     """(phi, its FEATURE_INDEX, the CROPS of every row); `frames_of` gives a video's RGB frames by its id."""
     tubes = [copy for tube in clip_tubes(clips, labels) for copy in with_copies(tube, clips, settings, seed)]
+    return extract_tubes(frames_of, tubes, backbone)
+
+
+def extract_occluded(
+    frames_of: FramesOf,
+    clips: pd.DataFrame,
+    labels: pd.DataFrame,
+    backbone: Backbone,
+    settings: FeatureSettings,
+    occluders: Sequence[Occluder],
+    seed: int,
+) -> Extracted:
+    """As `extract_shard`, of nothing but the occluded copies of its training clips."""
+    numbers = range(1, settings.occluded_copies + 1)
+    training = clip_tubes(clips[clips["split"] == "train"], labels)
+    tubes = [replace(tube, clip_id=occluded_id(tube.clip_id, number)) for tube in training for number in numbers]
+
+    def covered(crop: Crop, clip_id: str, frame: int) -> Crop:
+        return occlude_frame(crop, occluders, clip_id, frame, seed)
+
+    return extract_tubes(frames_of, tubes, backbone, covered)
+
+
+def extract_tubes(
+    frames_of: FramesOf, tubes: list[Tube], backbone: Backbone, change: Change | None = None
+) -> Extracted:
+    """phi, index and crops of some tubes; `change` is applied to each crop before the backbone sees it."""
     index = index_table(tubes)
     phi = np.empty((int(index["n_frames"].sum()), backbone.dimension), np.float32)
     starts = dict(zip(index["clip_id"], index["start"], strict=True))
     for video_id in track(sorted({tube.video_id for tube in tubes}), "features"):
         inside = [tube for tube in tubes if tube.video_id == video_id]
         for clip_id, frame, crop in video_crops(frames_of(video_id), inside, backbone):
-            phi[starts[clip_id] + frame] = backbone(crop[None])[0]
+            seen = crop if change is None else change(crop, clip_id, frame)
+            phi[starts[clip_id] + frame] = backbone(seen[None])[0]
     if not np.isfinite(phi).all():
         raise FatalError(f"{backbone.name}: features are not finite; is its checkpoint damaged?")
     return phi, index, crops_table(tubes)
@@ -92,7 +124,7 @@ def with_copies(tube: Tube, clips: pd.DataFrame, settings: FeatureSettings, seed
 
 def jittered(tube: Tube, number: int, settings: FeatureSettings, seed: int) -> Tube:
     """A copy whose box moves and grows at random in each frame, every other copy mirrored: as HMMR trains."""
-    clip_id = f"{tube.clip_id}{COPY_MARK}{number}"
+    clip_id = jittered_id(tube.clip_id, number)
     random = np.random.default_rng([seed, zlib.crc32(clip_id.encode())])
     shift_px, octaves = settings.jitter_translation_px, settings.jitter_scale_octaves
     moved_px = random.uniform(-shift_px, shift_px, tube.box_center_px.shape)
