@@ -108,7 +108,7 @@ def _detector(config: Config) -> Finding:
 
 def _backbone(config: Config) -> Finding:
     features = config.features
-    if features.backbone == "resnet50-spin" and not _is_file(features.checkpoint):
+    if features.backbone in ("resnet50-spin", "resnet50-hmr") and not _is_file(features.checkpoint):
         return Finding("backbone", "missing", "features.checkpoint: no such file; see docs/papers-data.md")
     return Finding("backbone", "ok", features.backbone)
 

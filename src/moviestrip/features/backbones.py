@@ -1,8 +1,8 @@
 """Fixed networks that turn the crop of a person into the feature vector phi.
 
-The papers use a ResNet-50 trained for single-view 3D pose, whose weights are licensed: bring them as
-`resnet50-spin`. The free default is the last feature of BlazePose's landmark network, also trained for
-single-view 3D pose: the one vector from which a linear layer reads its 3D joints.
+The papers use ResNet-50s trained for single-view 3D pose, whose weights are licensed: bring them as `resnet50-spin`
+(VIBE, TCMR) or `resnet50-hmr` (HMMR, PHD). The free default is the last feature of BlazePose's landmark network, also
+trained for single-view 3D pose: the one vector from which a linear layer reads its 3D joints.
 """
 
 import hashlib
@@ -17,17 +17,20 @@ from jaxtyping import Float, UInt8
 from torch import nn
 
 from moviestrip.errors import ConfigError, FatalError
-from moviestrip.features import efficient, residual
+from moviestrip.features import efficient, residual, residual_v2
 from moviestrip.features.efficient import load_efficientnet
 from moviestrip.features.residual import ResNet50, load_spin_weights
+from moviestrip.features.residual_v2 import load_hmr_weights
 from moviestrip.parts import part_file
 from moviestrip.pose.blazepose import Network
 from moviestrip.pose.tensorflow_graph import one_thread
 from moviestrip.storage import digest_file
 
 Crops = UInt8[np.ndarray, "crops side side 3"]
+Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
 
-IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation
+SYMMETRIC = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # -1 to 1
 BLAZEPOSE_JOINTS_3D = "Identity_4"
 BATCH_CROPS = 16
 
@@ -65,29 +68,29 @@ class BlazePoseBackbone:
 
 
 class ConvolutionalBackbone:
-    """The pooled features of a network that takes 224 px pictures normalised as ImageNet's."""
+    """The pooled features of a network that takes 224 px pictures, centred and scaled."""
 
     input_px = 224
     crop_share = 1.0
 
-    def __init__(self, name: str, network: nn.Module, dimension: int, digest: str):
+    def __init__(self, name: str, network: nn.Module, dimension: int, digest: str, pixels: Normalisation = IMAGENET):
         self.name = name
         self.dimension = dimension
         self.digest = digest
         self._network = network.eval()
+        self._mean, self._deviation = map(torch.tensor, pixels)
 
     def __call__(self, crops: Crops) -> Float[np.ndarray, "crops dimension"]:
-        mean, deviation = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_DEVIATION)
         batches = [np.empty((0, self.dimension), np.float32)]
         with torch.inference_mode(), one_thread():
             for start in range(0, len(crops), BATCH_CROPS):
                 pixels = torch.from_numpy(crops[start : start + BATCH_CROPS]).float() / 255
-                batches.append(self._network(((pixels - mean) / deviation).permute(0, 3, 1, 2)).numpy())
+                batches.append(self._network(((pixels - self._mean) / self._deviation).permute(0, 3, 1, 2)).numpy())
         return np.concatenate(batches)
 
 
 def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> Backbone:
-    """The backbone of that name; `checkpoint` is read for `resnet50-spin`, `seed` for `resnet50-random`."""
+    """The backbone of that name; `checkpoint` is read for those you bring, `seed` for `resnet50-random`."""
     if name.startswith("blazepose-"):
         return BlazePoseBackbone(name.removeprefix("blazepose-"))
     if name == "efficientnet-lite0":
@@ -102,6 +105,14 @@ def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> B
             raise ConfigError("features.checkpoint: needed by the backbone 'resnet50-spin'; give SPIN's checkpoint")
         network, digest = load_spin_weights(checkpoint)
         return ConvolutionalBackbone(name, network, residual.FEATURES, digest)
+    if name == "resnet50-hmr":
+        if checkpoint is None:
+            raise ConfigError(
+                "features.checkpoint: needed by the backbone 'resnet50-hmr'; give what `moviestrip import-checkpoint` "
+                "makes of HMR's checkpoint"
+            )
+        network_v2, digest = load_hmr_weights(checkpoint)
+        return ConvolutionalBackbone(name, network_v2, residual_v2.FEATURES, digest, SYMMETRIC)
     raise ConfigError(f"features.backbone: '{name}' is not known")
 
 

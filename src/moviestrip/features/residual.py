@@ -63,6 +63,12 @@ class ResNet50(nn.Module):
 
 def load_spin_weights(path: Path) -> tuple[ResNet50, str]:
     """A ResNet-50 with the weights of SPIN's checkpoint (its 'model', the head left aside), and the file's digest."""
+    network = ResNet50()
+    return network, load_weights(network, path, "SPIN's checkpoint")
+
+
+def load_weights(network: nn.Module, path: Path, origin: str) -> str:
+    """Fill a network from the 'model' of a file that should be `origin`; returns the file's digest."""
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -70,7 +76,6 @@ def load_spin_weights(path: Path) -> tuple[ResNet50, str]:
     except Exception as error:  # torch raises many kinds for a damaged or unsafe file
         reason = str(error).splitlines()[0]
         raise StorageError(f"features.checkpoint: {path}: not a checkpoint that is safe to load ({reason})") from error
-    network = ResNet50()
     expected = network.state_dict()
     found = stored.get("model", {}) if isinstance(stored, dict) else {}
     wrong = [name for name, value in expected.items() if getattr(found.get(name), "shape", None) != value.shape]
@@ -78,7 +83,7 @@ def load_spin_weights(path: Path) -> tuple[ResNet50, str]:
         first = wrong[0]
         raise StorageError(
             f"features.checkpoint: {path}: model['{first}'] has shape {getattr(found.get(first), 'shape', None)}, "
-            f"expected {tuple(expected[first].shape)}, and {len(wrong) - 1} more; is it SPIN's checkpoint?"
+            f"expected {tuple(expected[first].shape)}, and {len(wrong) - 1} more; is it {origin}?"
         )
     network.load_state_dict({name: found[name] for name in expected})
-    return network, digest_file(path)
+    return digest_file(path)
