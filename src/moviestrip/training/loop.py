@@ -122,7 +122,7 @@ def prepared(training: Training) -> Training:
     reach = (training.clip_frames - 1) * variant.frame_stride + 1
     train = data.train.at_least(reach) if variant.encoder != "none" else data.train
     validation = None if data.validation is None else data.validation.to(device)
-    prior = None if training.motion_prior is None else training.motion_prior.to(device).requires_grad_(False).eval()
+    prior = None if training.motion_prior is None else training.motion_prior.to(device).requires_grad_(False)
     points = training.body_points.to(device) if isinstance(training.body_points, nn.Module) else training.body_points
     return Training(
         variant,
