@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from moviestrip.config import ScaleSettings
-from moviestrip.geometry import PERSON_PX, axis_angle_to_matrix
+from moviestrip.geometry import PERSON_PX, axis_angle_to_matrix, matrices_to_pose
 from moviestrip.skeleton import COMMON_14, HMMR_25, SMPL_24, SMPL_PARENTS, indices_of
 from moviestrip.training.data import Clip, ClipDataset, TrainingData
+from moviestrip.training.motions import RealMotions
 
 OFFSETS_CM = (
     (0, 0, 0), (7, -9, 0), (-7, -9, 0), (0, 11, 0), (3, -38, 0), (-3, -38, 0), (0, 13, 0), (0, -40, -4), (0, -40, -4),
@@ -119,3 +120,11 @@ def small_scale(**over: object) -> ScaleSettings:
     }
     settings |= {"clip_frames": 14, "validate_every_steps": 4, "judged_poses": 32}
     return ScaleSettings.model_validate({**settings, **over})
+
+
+def stick_motions(sequences: int = 6, n_frames: int = 80) -> RealMotions:
+    """Long motions of the stick world, as from a motion-capture archive."""
+    generator = np.random.default_rng(3)
+    pose = torch.cat([matrices_to_pose(motion(generator, n_frames)) for _ in range(sequences)])
+    names = tuple(f"motion-{index}" for index in range(sequences))
+    return RealMotions(names, np.arange(sequences) * n_frames, np.full(sequences, n_frames), pose, ())
