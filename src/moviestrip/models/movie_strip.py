@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import layer_norm, pad
 
 NormName = Literal["group-norm-over-time", "group-norm-per-frame"]
 PaddingName = Literal["zeros", "edge"]
@@ -38,9 +38,10 @@ class GroupNormOverFrames(nn.GroupNorm):
     def forward(self, strip: Float[Tensor, "batch width frames"]) -> Float[Tensor, "batch width frames"]:
         if not self.per_frame:
             return super().forward(strip)
-        batch, width, frames = strip.shape
-        single = strip.transpose(1, 2).reshape(batch * frames, width)
-        return super().forward(single).reshape(batch, frames, width).transpose(1, 2)
+        groups = strip.transpose(1, 2).unflatten(-1, (self.num_groups, -1))
+        # Several times faster than a group norm over single frames, and the same.
+        normal = layer_norm(groups, groups.shape[-1:], eps=self.eps).flatten(-2)
+        return (normal * self.weight + self.bias).transpose(1, 2)
 
 
 class TemporalConvolution(nn.Conv1d):
