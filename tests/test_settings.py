@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from moviestrip.config import TrackingSettings, load_config
-from moviestrip.errors import FatalError
+from moviestrip.config import FeatureSettings, TrackingSettings, load_config
+from moviestrip.errors import ConfigError, FatalError
 from moviestrip.settings import StageSettings
 
 
@@ -26,6 +26,22 @@ def test_a_subset_gives_back_the_same_section_and_nothing_else(whole: StageSetti
 def test_what_was_read_is_remembered(whole: StageSettings):
     whole.section(TrackingSettings)
     assert set(whole.read) == {"tracking"}
+
+
+def test_one_key_of_a_section_can_be_handed_over_alone(whole: StageSettings):
+    keys = ("features.backbone", "features.augmented_copies", "seed")
+    assert json.loads(whole.subset(keys)) == {
+        "features": {"backbone": "blazepose-full", "augmented_copies": 1}, "seed": 0,
+    }  # fmt: skip
+
+
+def test_another_backbone_replaces_the_configurations_and_nothing_else(whole: StageSettings):
+    other = whole.with_backbone("blazepose-lite")
+    assert other.section(FeatureSettings).backbone == "blazepose-lite"
+    assert whole.section(FeatureSettings).backbone == "blazepose-full"
+    assert other.subset(("features.augmented_copies", "seed")) == whole.subset(("features.augmented_copies", "seed"))
+    with pytest.raises(ConfigError, match=r"features\.backbone: 'blazepose-light' is not known; did you mean"):
+        whole.with_backbone("blazepose-light")
 
 
 def test_a_subset_is_stable_text(whole: StageSettings):

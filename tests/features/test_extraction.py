@@ -89,6 +89,35 @@ def test_jitter_derives_from_the_seed_and_the_clip_alone():
     assert zlib.crc32(b"b~1") != zlib.crc32(b"b~2")
 
 
+def test_occluded_copies_are_of_training_clips_alone_and_only_their_features_differ():
+    clips, labels = shard(clip("a", "v1", 0, 10, "train"), clip("b", "v1", 0, 4, "validation"))
+    settings = FeatureSettings(augmented_copies=0, occluded_copies=2)
+    white = [np.full((150, 150, 4), 255, np.uint8)]
+    inputs = (frames_of, clips, labels, MeanColour(), settings)
+    before, _, clean_crops = extraction.extract_shard(*inputs, seed=3)
+    phi, index, crops = extraction.extract_occluded(*inputs, white, seed=3)
+    after = extraction.extract_shard(*inputs, seed=3)[0]
+    assert index["clip_id"].tolist() == ["a~o1", "a~o2"] and len(phi) == len(crops) == 20
+    assert before.tobytes() == after.tobytes()
+    clean_crops = clean_crops[clean_crops["clip_id"] == "a"]
+    for column in ("box_center_px", "box_scale", "mirrored"):
+        assert [str(value) for value in crops[column]] == [str(value) for value in clean_crops[column]] * 2
+    brighter = (phi.reshape(2, 10, 3) - before[:10]).mean(-1)
+    assert brighter.min() >= 0 and 0.2 < (brighter > 0).mean() < 1
+    assert not np.array_equal(brighter[0], brighter[1])
+
+
+def test_occlusion_derives_from_the_seed_and_the_clip_alone():
+    settings, white = FeatureSettings(), [np.full((150, 150, 4), 255, np.uint8)]
+
+    def of(seed: int, *clips: dict) -> np.ndarray:
+        return extraction.extract_occluded(frames_of, *shard(*clips), MeanColour(), settings, white, seed)[0]
+
+    one, other = clip("a", "v1", 0, 10, "train"), clip("b", "v1", 0, 4, "train")
+    assert of(3, one, other)[:10].tobytes() == of(3, one).tobytes() != of(4, one).tobytes()
+    assert of(3, clip("a", "v1", 0, 4, "test")).shape == (0, 3)
+
+
 def test_the_tables_are_of_their_schemas(tmp_path):
     clips, labels = shard(clip("a", "v1", 0, 3, "train"))
     _, index, crops = extraction.extract_shard(frames_of, clips, labels, MeanColour(), SETTINGS, seed=0)
