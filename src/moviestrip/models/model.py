@@ -148,7 +148,7 @@ class MotionModel(nn.Module):
         encoded = self.encode(frames)
         contextual = encoded.contextual
         hallucinated = None if self.hallucinator is None else self.read("hallucinated", self.hallucinator(frames))
-        forecast = self._forecast_pieces(contextual, forecast_steps) if forecast_steps else None
+        forecast = self._forecast_pieces(frames, forecast_steps) if forecast_steps else None
         return Output(contextual, hallucinated, encoded.past, encoded.future, forecast, encoded.attention)
 
     def frames(self, phi: Float[Tensor, "batch frames features"]) -> Float[Tensor, "batch frames width"]:
@@ -211,31 +211,31 @@ class MotionModel(nn.Module):
         seen = self.encode(self.frames(phi[:, :condition_frames])).contextual
         return self._roll_out(seen.strip, seen.theta, steps, condition_frames)
 
-    def _forecast_pieces(self, contextual: Branch, steps: int) -> Branch:
-        """Forecasts of `steps` frames each, one after the other, from the true strips before each of them."""
-        frames = contextual.strip.shape[1]
-        starts = list(range(CONDITION_FRAMES, frames - steps + 1, steps))
+    def _forecast_pieces(self, frames: Float[Tensor, "batch frames width"], steps: int) -> Branch:
+        """Forecasts of `steps` frames each, one after the other, from the true frames before each of them.
+
+        Those are encoded by themselves, as in `forecast`: statistics over time would tell them what is to come.
+        """
+        starts = list(range(CONDITION_FRAMES, frames.shape[1] - steps + 1, steps))
         if not starts:
             raise FatalError(
-                f"a window of {frames} frames leaves no {steps} to forecast after the first {CONDITION_FRAMES}; "
-                f"raise the variant's clip_frames or lower its forecast_frames"
+                f"a window of {frames.shape[1]} frames leaves no {steps} to forecast after the first "
+                f"{CONDITION_FRAMES}; raise the variant's clip_frames or lower its forecast_frames"
             )
-        known = [slice(start - CONDITION_FRAMES, start) for start in starts]
-        strips = torch.cat([contextual.strip[:, piece] for piece in known])
-        theta = torch.cat([contextual.theta[:, piece] for piece in known])
-        branch = self._roll_out(strips, theta, steps, CONDITION_FRAMES)
+        seen = self.encode(torch.cat([frames[:, start - CONDITION_FRAMES : start] for start in starts])).contextual
+        branch = self._roll_out(seen.strip, seen.theta, steps, CONDITION_FRAMES)
         strip, theta = (torch.cat(values.chunk(len(starts)), dim=1) for values in (branch.strip, branch.theta))
         return Branch("forecast", strip, theta, first_frame=CONDITION_FRAMES, has_camera=False)
 
     def _roll_out(self, strips: Tensor, theta: Tensor, steps: int, first_frame: int) -> Branch:
-        if isinstance(self.autoregressor, Autoregressor):
-            following = self.autoregressor.roll_out(strips, steps)
-            return Branch("forecast", following, self.regressor(following), {}, first_frame, has_camera=False)
         if isinstance(self.autoregressor, PoseAutoregressor):
             poses = self.autoregressor.roll_out(theta[..., CAMERA_SIZE:], steps)
             camera = theta.new_tensor(IDENTITY_CAMERA).expand(*poses.shape[:-1], CAMERA_SIZE)
-            empty = strips[:, :0].expand(-1, 0, -1)
-            return Branch("forecast", empty, torch.cat([camera, poses], -1), {}, first_frame, has_camera=False)
+            no_strip = strips[:, :0]
+            return Branch("forecast", no_strip, torch.cat([camera, poses], -1), {}, first_frame, has_camera=False)
+        if isinstance(self.autoregressor, Autoregressor):
+            following = self.autoregressor.roll_out(strips, steps)
+            return Branch("forecast", following, self.regressor(following), {}, first_frame, has_camera=False)
         raise FatalError("this variant does not forecast; take one with an `autoregressor`")
 
 
