@@ -113,14 +113,21 @@ def attend(weights: Weights, states: Tensor, layers: int) -> tuple[Tensor, Tenso
     return (attention[..., None] * states).sum(0), attention.T
 
 
-@pytest.mark.parametrize("motions", [1, 2, 3])
-@pytest.mark.parametrize(
-    ("pooling", "layers", "hidden"),
-    [("attention", 2, 1024), ("attention", 3, 512), ("concat", 0, 512), ("last", 0, 512)],
+@pytest.fixture(
+    scope="module",
+    params=[("attention", 2, 1024), ("attention", 3, 512), ("concat", 0, 512), ("last", 0, 512)],
+    ids=lambda case: "-".join(map(str, case)),
 )
-def test_vibes_discriminator_pools_as_its_tensors_say(pooling, layers, hidden, motions):
+def motion_discriminator(request):
+    pooling, layers, hidden = request.param
     tensors = seeded.seeded(seeded.vibe_discriminator(pooling, hidden, layers))
-    weights, pose = as_torch(tensors), torch.from_numpy(seeded.standard_normals("pose", (motions, 16, 69)))
+    return pooling, layers, as_torch(tensors), official.build("vibe-discriminator", tensors)
+
+
+@pytest.mark.parametrize("motions", [1, 2, 3])
+def test_vibes_discriminator_pools_as_its_tensors_say(motion_discriminator, motions):
+    pooling, layers, weights, module = motion_discriminator
+    pose = torch.from_numpy(seeded.standard_normals("pose", (motions, 16, 69)))
     states = torch_gru(weights, "gru", pose.transpose(0, 1))
     attention = None
     if pooling == "attention":
@@ -129,7 +136,7 @@ def test_vibes_discriminator_pools_as_its_tensors_say(pooling, layers, hidden, m
         pooled = torch.cat([states.clamp(min=0).mean(0), states.clamp(min=0).max(0).values], dim=1)
     else:
         pooled = states[-1]
-    answers = official.build("vibe-discriminator", tensors)(pose)
+    answers = module(pose)
     assert answers["score"].shape == (motions, 1)
     np.testing.assert_allclose(answers["score"], layer(weights, "fc", pooled), atol=2e-6)
     assert ("attention" in answers) == (attention is not None)
@@ -190,13 +197,19 @@ def resnet_50(weights: Weights, pixels: Tensor) -> Tensor:
     return functional.avg_pool2d(values, 7, 1).flatten(1)
 
 
-@pytest.mark.parametrize("images", [1, 2])
-def test_spin_is_a_resnet_50_and_its_regressor(images):
+@pytest.fixture(scope="module")
+def spin():
     tensors = seeded.seeded(seeded.spin())
     assert len(tensors) == 331
-    weights, pixels = as_torch(tensors), torch.from_numpy(seeded.standard_normals("images", (images, 3, 224, 224)))
+    return as_torch(tensors), official.build("spin", tensors)
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_spin_is_a_resnet_50_and_its_regressor(spin, images):
+    weights, module = spin
+    pixels = torch.from_numpy(seeded.standard_normals("images", (images, 3, 224, 224)))
     features = resnet_50(weights, pixels)
-    answers = official.build("spin", tensors)(pixels)
+    answers = module(pixels)
     np.testing.assert_allclose(answers["features"], features, atol=1e-5 * float(features.abs().max()))
     assert answers["theta"].shape == (images, 85)
     theta = spin_theta(weights, "", features)
