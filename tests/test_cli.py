@@ -18,7 +18,7 @@ def moviestrip(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
 def test_help_names_every_stage_in_order(repository: Path):
     text = moviestrip("--help", cwd=repository).stdout
     stages = ["plan", "body", "motions", "render", "fetch", "detect", "track", "curate", "label", "features", "train"]
-    stages += ["predict", "smooth", "evaluate", "table", "overlays", "report"]
+    stages += ["predict", "evaluate", "table", "overlays", "report"]
     places = [text.index(f"│ {stage} ") for stage in stages]
     assert places == sorted(places)
 
@@ -44,8 +44,8 @@ def test_a_stage_that_reads_an_undeclared_key_fails(tmp_path: Path):
 
 
 def test_lists_fit_80_columns(repository: Path):
-    for command in (["dataset", "list"], ["tables", "list"], ["doctor"]):
-        result = moviestrip(*command, cwd=repository)
+    for command in ("dataset list", "variants list", "variants show ar-phi", "tables list", "doctor"):
+        result = moviestrip(*command.split(), cwd=repository)
         assert result.returncode == 0, result.stderr
         assert max(map(len, result.stdout.splitlines())) <= 80
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from moviestrip.config import load_config, load_dataset, load_variant, merge, validate_config
+from moviestrip.config import check_variants, load_config, load_dataset, load_variant, merge, validate_config
 from moviestrip.errors import ConfigError
 
 GOOD = {"name": "x", "world": "miniature", "datasets": ["studio"], "variants": ["contextual"], "tables": ["hmmr-2"]}
@@ -59,14 +59,17 @@ def test_merge_is_deep_for_mappings_and_replaces_lists():
     assert merge({"a": {"b": 1, "c": [1, 2]}}, {"a": {"c": [3]}}) == {"a": {"b": 1, "c": [3]}}
 
 
-def test_the_shipped_configurations_are_valid(repository: Path):
-    base = repository / "config.yaml"
-    for extra in ([], [repository / "config" / "smoke.yaml"], [repository / "config" / "papers-scale.yaml"]):
-        config = load_config([base, *extra])
-        for name in config.datasets:
-            load_dataset(name, repository / "config")
-        for name in config.variants:
-            load_variant(name, repository / "config")
+@pytest.mark.parametrize(
+    "extra", [[], ["smoke"], ["papers-scale"], ["papers-scale", "papers-scale-vibe"], ["all-variants"]]
+)
+def test_the_shipped_configurations_are_valid(repository: Path, extra: list[str]):
+    folder = repository / "config"
+    config = load_config([repository / "config.yaml", *(folder / f"{name}.yaml" for name in extra)])
+    for name in config.datasets:
+        load_dataset(name, folder)
+    check_variants(
+        {name: load_variant(name, folder) for name in config.variants}, config.datasets, config.features.backbone
+    )
 
 
 def test_a_file_that_is_not_yaml_is_one_line(tmp_path: Path):

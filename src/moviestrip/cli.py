@@ -7,7 +7,7 @@ Imports are inside the commands, so that each starts as fast as what it needs.
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -27,13 +27,17 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 dataset_app = typer.Typer(help="List, check and look at datasets.", no_args_is_help=True)
+variants_app = typer.Typer(help="The models: what each is, and the table rows it fills.", no_args_is_help=True)
 tables_app = typer.Typer(help="The 25 tables of the four papers.", no_args_is_help=True)
 protocols_app = typer.Typer(help="Named evaluation choices.", no_args_is_help=True)
 config_app = typer.Typer(help="Check the configuration, or print its documentation.", no_args_is_help=True)
 app.add_typer(dataset_app, name="dataset")
+app.add_typer(variants_app, name="variants")
 app.add_typer(tables_app, name="tables")
 app.add_typer(protocols_app, name="protocols")
 app.add_typer(config_app, name="config")
+
+WIDE_COLUMNS = 240
 
 Dataset = Annotated[str, typer.Argument(help="Name of a file in config/datasets.")]
 Shard = Annotated[str, typer.Argument(help="Name of a planned shard, such as studio-0000.")]
@@ -187,10 +191,21 @@ def label(
 
 @app.command(rich_help_panel="Stages")
 def features(
-    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+    dataset: Dataset,
+    shard: Shard,
+    backbone: Annotated[
+        str | None, typer.Option(help="Network that turns crops into phi. [default: features.backbone]")
+    ] = None,
+    occluded: Annotated[bool, typer.Option("--occluded", help="Of occluded copies of its training clips.")] = False,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
 ) -> None:
     """Compute phi for every frame of a shard's clips."""
-    stages.features(_job(run, settings, config, dataset), dataset, shard)
+    job = _job(run, settings, config, dataset)
+    if backbone is not None:
+        job = stages.Job(job.run, job.settings.with_backbone(backbone))
+    stages.features(job, dataset, shard, occluded)
 
 
 @app.command(rich_help_panel="Stages")
@@ -217,19 +232,6 @@ def predict(
 ) -> None:
     """Predict the validation and test clips of some datasets."""
     stages.predict(_job(run, settings, config, variant=variant), variant, seed, dataset)
-
-
-@app.command(rich_help_panel="Stages")
-def smooth(
-    variant: Variant,
-    seed: Seed,
-    dataset: Datasets = None,
-    run: Run = None,
-    settings: SettingsJson = None,
-    config: ConfigFiles = None,
-) -> None:
-    """Filter another variant's predictions over time: the baseline every learned model must beat."""
-    stages.smooth(_job(run, settings, config, variant=variant), variant, seed, dataset)
 
 
 @app.command(rich_help_panel="Stages")
@@ -270,6 +272,64 @@ def report(run: Run = None, settings: SettingsJson = None, config: ConfigFiles =
     """Write the report: one self-contained page."""
     job = _job(run, settings, config)
     stages.report(job)
+
+
+@app.command("import-checkpoint", rich_help_panel="Models")
+def import_checkpoint(
+    file: Annotated[Path, typer.Argument(help="VIBE, TCMR, SPIN: .pth.tar. HMR, HMMR, PHD: .index, or without it.")],
+    out: Annotated[Path | None, typer.Option(help="The model's file. [default: imported/KIND.pt]")] = None,
+) -> None:
+    """Bring the papers' released weights: recognise a checkpoint and write it as ours."""
+    from moviestrip.imports import describe, import_checkpoint
+
+    for line in describe(import_checkpoint(file, out)):
+        print(line)
+
+
+@app.command(rich_help_panel="Questions")
+def demo(
+    source: Annotated[Path, typer.Argument(metavar="VIDEO|FOLDER", help="A video, or a folder of images.")],
+    model: Annotated[str, typer.Option(help="A trained variant of the run, or a checkpoint file.")],
+    run: Run = None,
+    seed: Annotated[int, typer.Option(help="Training seed of the variant.")] = 0,
+    forecast: Annotated[int, typer.Option(min=0, help="Frames to forecast after everyone's last.")] = 0,
+    hallucinate: Annotated[bool, typer.Option("--hallucinate", help="Past and future of each frame alone.")] = False,
+    smooth: Annotated[Literal["none", "gaussian", "slerp"], typer.Option(help="Filter over time.")] = "none",
+    out: Annotated[Path, typer.Option(help="Files go to OUT/<name of the source>.")] = Path("demo"),
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model runs.")] = "auto",
+    fps: Annotated[float | None, typer.Option(min=1, help="Frames a second, if not the video's; images: 25.")] = None,
+    focal: Annotated[float | None, typer.Option(min=1, help="In pixels, if not the picture's diagonal.")] = None,
+    minimum_detections: Annotated[int, typer.Option(min=1, help="Leave out who is found more rarely.")] = 25,
+    maximum_people: Annotated[int, typer.Option(min=1, help="Looked for in each frame.")] = 8,
+    tracker: Annotated[
+        Literal["moviestrip", "detect-and-track"] | None, typer.Option(help="If not the configured one.")
+    ] = None,
+    no_video: Annotated[bool, typer.Option("--no-video", help="Draw nothing.")] = False,
+    export: Annotated[str, typer.Option(help="Files to write, with commas between.")] = "parquet,vibe,amass,bvh",
+    config: ConfigFiles = None,
+) -> None:
+    """Everyone's body in a video: tracks, SMPL parameters, exports, an overlay and a side view."""
+    from moviestrip.demo.bodies import Wanted, model_file
+    from moviestrip.demo.run import Request, export_names, pipeline_of, run_demo
+
+    files = config or ([Path("config.yaml")] if Path("config.yaml").is_file() else None)
+    settings = _config(files) if files else None
+    folder = _run(run, files) if run or files else RunFolder(Path("results/miniature"))
+    request = Request(
+        source=source,
+        checkpoint=model_file(model, folder, seed),
+        out=out,
+        wanted=Wanted(forecast, hallucinate, smooth),
+        exports=export_names(export),
+        video=not no_video,
+        fps=fps,
+        focal_px=focal,
+        minimum_detections=minimum_detections,
+        maximum_people=maximum_people,
+        device=device,
+    )
+    for line in run_demo(request, pipeline_of(settings, tracker)).lines():
+        print(line)
 
 
 @app.command(rich_help_panel="Questions")
@@ -334,6 +394,48 @@ def dataset_sheet(name: Dataset, run: Run = None, config: ConfigFiles = None) ->
     stages.contact_sheet(stages.Job(_run(run, config), StageSettings({})), name)
 
 
+@variants_app.command("list")
+def variants_list(
+    run: Annotated[Path | None, typer.Option("--run", help="Say how far this run's folder has each.")] = None,
+    wide: Annotated[bool, typer.Option("--wide", help="Every column, for a wide terminal.")] = False,
+    config: ConfigFiles = None,
+) -> None:
+    """Every model that is defined, and the table rows it fills."""
+    from moviestrip.papers.variants import variant_list
+
+    folder = RunFolder(run) if run is not None else None
+    found = variant_list(_config(config), _config_folder(config), folder)
+    hidden = ["title", "rows", "backbone", *(["weights"] if run else [])]
+    shown = found.drop(columns=["tables"] if wide else hidden)
+    table = _table(*shown.columns)
+    for column in (table.columns[0], table.columns[-1]):
+        column.no_wrap = True
+    for row in shown.itertuples(index=False):
+        table.add_row(*(escape(value) for value in row))
+    Console(width=WIDE_COLUMNS if wide else None).print(table)
+
+
+@variants_app.command("show")
+def variants_show(name: Variant, config: ConfigFiles = None) -> None:
+    """Everything a model is: each key, the file that sets it, and how many numbers its parts learn."""
+    from moviestrip.config import load_variant
+    from moviestrip.papers.variants import backbone_of, parameters_of, rows_of_variants, variant_page
+
+    settings, folder = _config(config), _config_folder(config)
+    table = _table("key", "value", "set in")
+    for row in variant_page(name, settings, folder).itertuples(index=False):
+        table.add_row(*(escape(value) for value in row))
+    console = Console(highlight=False)
+    console.print(table)
+    variant = load_variant(name, folder)
+    backbone = backbone_of(variant, settings)
+    counts = parameters_of(variant, settings.scale, backbone)
+    console.print(f"\nfills: {', '.join(rows_of_variants().get(name, [])) or 'no row'}")
+    console.print(f"reads: {backbone}")
+    parts = ", ".join(f"{part} {count:,}" for part, count in counts.items())
+    console.print(f"learns: {sum(counts.values()):,} numbers at width {settings.scale.width} ({parts})")
+
+
 @tables_app.command("list")
 def tables_list(config: ConfigFiles = None) -> None:
     """All 25 tables: which rows this configuration fills, and what is missing."""
@@ -374,13 +476,13 @@ def protocols_show(name: Annotated[str, typer.Argument()]) -> None:
 @config_app.command("check")
 def config_check(files: Annotated[list[Path] | None, typer.Argument()] = None) -> None:
     """Check configuration files, and the datasets and variants they name."""
-    from moviestrip.config import load_dataset, load_variant
+    from moviestrip.config import check_variants, load_dataset, load_variant
 
     config = _config(files)
     for name in config.datasets:
         load_dataset(name, _config_folder(files))
-    for name in config.variants:
-        load_variant(name, _config_folder(files))
+    variants = {name: load_variant(name, _config_folder(files)) for name in config.variants}
+    check_variants(variants, config.datasets, config.features.backbone)
     print(f"ok: {config.name}, {len(config.datasets)} datasets, {len(config.variants)} variants")
 
 

@@ -51,6 +51,15 @@ class StageSettings:
             values["variant"] = load_variant(variant, folder).model_dump(mode="json")
         return cls(values)
 
+    def of(self, dataset: str | None, variant: str | None) -> "StageSettings":
+        """The same settings for one dataset or variant among those of the configuration."""
+        values = dict(self._values)
+        if dataset is not None:
+            values["dataset"] = values["dataset_settings"][dataset]
+        if variant is not None:
+            values["variant"] = values["variant_settings"][variant]
+        return StageSettings(values)
+
     def with_backbone(self, name: str) -> "StageSettings":
         """The same settings with another `features.backbone`."""
         known = get_args(BackboneName)

@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from moviestrip.storage import digest_file
+from moviestrip.layout import RunFolder
+from moviestrip.storage import digest_file, read_features
 from tests.workflow.conftest import Run, command, workplace
 
 pytestmark = pytest.mark.workflow
@@ -42,6 +44,37 @@ def test_fault_24_a_typo_stops_before_any_job(tmp_path, repository, snakemake: R
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert not (folder / "results/tiny/videos").exists()
+
+
+def test_one_command_makes_every_variant(tmp_path: Path, repository: Path, snakemake: Run):
+    """What a run of config/all-variants.yaml would do, without doing it."""
+    from moviestrip.config import load_config, load_variant
+
+    files = [repository / "config.yaml", repository / "config/all-variants.yaml"]
+    variants = {name: load_variant(name, repository / "config") for name in load_config(files).variants}
+    scale = ["rendering={frames_scale: 0.01}", "name=tiny"]
+    (workplace(tmp_path, repository) / "tiny.yaml").write_bytes(files[1].read_bytes())
+    planned = snakemake(tmp_path, "--cores", "1", "-n", "--config", *scale)
+    assert planned.returncode == 0, planned.stderr[-2000:] + planned.stdout[-2000:]
+    inputs = inputs_by_job(planned.stdout)
+    trained = {name for rule, name in inputs if rule == "train"}
+    assert trained == {name for name, variant in variants.items() if variant.is_trained}
+    assert {name for rule, name in inputs if rule == "predict"} == set(variants)
+    models = "results/tiny/models"
+    assert f"{models}/contextual/seed-0/checkpoint.pt" in inputs["predict", "hallucinator"]
+    assert f"{models}/spin-backbone/seed-0/checkpoint.pt" in inputs["train", "vibe"]
+    assert f"{models}/mposer/seed-0/checkpoint.pt" in inputs["train", "g-mposer-spin"]
+    assert "results/tiny/world/motions.parquet" in inputs["train", "vibe"]
+    assert "results/tiny/world/motions.parquet" not in inputs["train", "g-only-spin"]
+    assert "features/blazepose-lite/" in inputs["train", "g-only-hmr"]
+    assert ".occluded." in inputs["train", "tcmr-ablation"] and ".occluded." not in inputs["train", "vibe"]
+
+
+def inputs_by_job(output: str) -> dict[tuple[str, str], str]:
+    """Of a dry run: the input line of each job that is of one variant."""
+    job = r"^rule (\w+):\n    input: (.+)\n(?:    .+\n)*?    wildcards: variant=([^,\n]+)"
+    found = re.findall(job, output, flags=re.MULTILINE)
+    return {(rule, variant): line for rule, line, variant in found}
 
 
 def test_every_table_and_the_report_are_there(finished: Path):
@@ -78,7 +111,7 @@ def test_a_deleted_file_reruns_only_what_depends_on_it(finished: Path, snakemake
 
 def test_a_changed_key_reruns_only_its_readers(finished: Path, snakemake: Run):
     dry = snakemake(finished, "--cores", "1", "-n", "--config", "evaluation={bootstrap_samples: 51}")
-    assert jobs(dry.stdout) == {"smooth", "evaluate", "table", "claims", "overlays", "report"}
+    assert jobs(dry.stdout) == {"evaluate", "table", "claims", "overlays", "report"}
 
 
 def test_the_chain_from_a_table_reaches_the_videos(finished: Path):
@@ -102,6 +135,49 @@ def test_a_stage_run_by_hand_writes_what_the_workflow_wrote(finished: Path, repo
         os.utime(path, ns=(times[path], times[path]))
     assert len(written) == 3
     assert all(digest_file(path) == before[path] for path in written)
+
+
+def feature_files(output: str) -> set[str]:
+    """Feature files that a dry run would make, such as `blazepose-full/gym`, with a + for occluded copies."""
+    found = re.findall(r"features/([a-z0-9-]+/[a-z-]+)/[a-z]+[a-z-]*-0000(\.occluded)?\.h5", output)
+    return {place + "+" * bool(occluded) for place, occluded in found}
+
+
+def test_only_features_that_a_listed_variant_reads_are_made(tmp_path, repository, snakemake: Run):
+    folder = workplace(tmp_path, repository)
+    lists = (
+        "datasets=[studio,gym,court,hall,vlog-mini,insta-mini]",
+        "variants=[spin-backbone,hmr-backbone,tcmr-no-3dpw]",
+    )
+    dry = snakemake(folder, "--cores", "1", "-n", "--config", *lists)
+    learnt, scored = {"studio", "hall", "gym", "insta-mini"}, {"studio", "hall", "gym", "court"}
+    places = {f"blazepose-{size}/{dataset}" for size in ("full", "lite") for dataset in learnt | scored}
+    assert feature_files(dry.stdout) == places | {f"blazepose-full/{dataset}+" for dataset in learnt}, dry.stderr
+
+
+def test_features_of_two_backbones_and_occluded_copies_lie_side_by_side(finished: Path, repository: Path):
+    run = finished / "results/tiny"
+    default = RunFolder(run).features("blazepose-full", "gym", "gym-0000")
+    before = {path: digest_file(path) for path in vars(default).values()}
+    files = ["--config", str(repository / "config.yaml"), "--config", str(finished / "tiny.yaml")]
+    by_hand = [sys.executable, "-m", "moviestrip.cli", "features", "gym", "gym-0000", "--run", str(run), *files]
+    made = {}
+    for options in ([], ["--occluded"]):
+        subprocess.run([*by_hand, "--backbone", "blazepose-lite", *options], check=True, capture_output=True)
+        other = RunFolder(run).features("blazepose-lite", "gym", "gym-0000", occluded=bool(options))
+        made[bool(options)] = [*read_features(other.phi), pd.read_parquet(other.index)]
+    assert {path: digest_file(path) for path in before} == before
+    index, train = pd.read_parquet(default.index), pd.read_parquet(run / "clips/gym/gym-0000.parquet")
+    phi, attributes, clean = made[False]
+    assert clean.equals(index) and phi.shape == (len(read_features(default.phi)[0]), 768)
+    assert attributes["backbone"] == "blazepose-lite"
+    trained_on = train.loc[train["split"] == "train", "clip_id"]
+    hidden, _, copies = made[True]
+    assert set(copies["clip_id"]) == {f"{clip_id}~o1" for clip_id in trained_on if clip_id in set(index["clip_id"])}
+    for clip_id, start, n_frames in copies.itertuples(index=False):
+        first = clean.set_index("clip_id").loc[clip_id.split("~")[0], "start"]
+        apart = np.abs(hidden[start : start + n_frames] - phi[first : first + n_frames]).max(1)
+        assert (apart > 0).mean() > 0.9
 
 
 @pytest.mark.slow

@@ -49,6 +49,8 @@ BACKBONE_OF = {
     for name, variant in VARIANTS.items()
 }
 
+WHOLE = StageSettings.from_config(CONFIG, CONFIG_FOLDER)  # read once, for every job
+
 # The environment this Snakemake runs in serves its jobs too; one thread a job, so that cores are not fought over.
 shell.prefix(
     f'export PATH="{Path(sys.executable).parent}:$PATH" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1; '
@@ -68,10 +70,8 @@ def settings(*keys):
     """Parameter function: JSON of just these keys, so that changing any other reruns nothing."""
 
     def of(wildcards):
-        names = {
-            kind: getattr(wildcards, kind, None) for kind in ("dataset", "variant")
-        }
-        found = StageSettings.from_config(CONFIG, CONFIG_FOLDER, **names)
+        named = (getattr(wildcards, kind, None) for kind in ("dataset", "variant"))
+        found = WHOLE.of(*named)
         backbone = getattr(wildcards, "backbone", None)
         return (found.with_backbone(backbone) if backbone else found).subset(keys)
 

@@ -1,11 +1,29 @@
-# Models, one a variant and seed, and their predictions. Smoothed variants are another's predictions, filtered.
+# Models, one a variant and seed, and their predictions. A variant with `weights_of` predicts with another's model.
+
+
+def checkpoint_of(name, seed):
+    return f"{ROOT}/models/{name}/seed-{seed}/checkpoint.pt"
 
 
 def start_checkpoint(wildcards):
     start = VARIANTS[wildcards.variant].start_from
-    return (
-        [f"{ROOT}/models/{start}/seed-{wildcards.seed}/checkpoint.pt"] if start else []
-    )
+    return [checkpoint_of(start, wildcards.seed)] if start else []
+
+
+def real_motions(wildcards):
+    """What a motion discriminator takes for real."""
+    judged = VARIANTS[wildcards.variant].motion_discriminator is not None
+    return [str(RUN.motions)] if judged else []
+
+
+def prior_checkpoint(wildcards):
+    prior = VARIANTS[wildcards.variant].motion_prior
+    return [checkpoint_of(prior, wildcards.seed)] if prior else []
+
+
+def predicting_checkpoint(wildcards):
+    name = VARIANTS[wildcards.variant].weights_of or wildcards.variant
+    return checkpoint_of(name, wildcards.seed)
 
 
 def learning_files(kind):
@@ -16,12 +34,12 @@ rule train:
     input:
         body=f"{ROOT}/body.json",
         start=start_checkpoint,
+        motions=real_motions,
+        prior=prior_checkpoint,
         clips=learning_files("clips"),
         attributes=learning_files("attributes"),
         labels=learning_files("labels"),
-        phi=learning_files("features"),
-        index=learning_files("feature_index"),
-        crops=learning_files("crops"),
+        features=lambda wildcards: learning_features(wildcards.variant),
     output:
         checkpoint=f"{ROOT}/models/{{variant}}/seed-{{seed}}/checkpoint.pt",
         log=f"{ROOT}/models/{{variant}}/seed-{{seed}}/log.parquet",
@@ -32,7 +50,9 @@ rule train:
     conda:
         "../../envs/training.yaml"
     params:
-        settings=settings("variant", "scale", "body", "seed"),
+        settings=settings(
+            "variant", "scale", "body", "seed", "compute", "features.backbone"
+        ),
         datasets=lambda wildcards: " ".join(
             f"--dataset {name}" for name in trained_on(wildcards.variant)
         ),
@@ -44,57 +64,25 @@ rule train:
 rule predict:
     input:
         body=f"{ROOT}/body.json",
-        checkpoint=f"{ROOT}/models/{{variant}}/seed-{{seed}}/checkpoint.pt",
+        checkpoint=predicting_checkpoint,
         clips=shard_files("clips", TEST_DATASETS),
         attributes=shard_files("attributes", TEST_DATASETS),
         labels=shard_files("labels", TEST_DATASETS),
-        phi=shard_files("features", TEST_DATASETS),
-        index=shard_files("feature_index", TEST_DATASETS),
-        crops=shard_files("crops", TEST_DATASETS),
+        features=lambda wildcards: scored_features(wildcards.variant),
     output:
         for_each_scored("predictions"),
     log:
         f"{ROOT}/logs/predict/{{variant}}/seed-{{seed}}.log",
-    wildcard_constraints:
-        variant="|".join(TRAINED) or "-",
     conda:
         "../../envs/training.yaml"
     params:
-        settings=settings("body"),
+        settings=settings(
+            "variant",
+            "body",
+            "features.backbone",
+            "evaluation.protocol",
+            "evaluation.gaussian_sigma_frames",
+        ),
     shell:
         "moviestrip predict {wildcards.variant} {wildcards.seed} {SCORED} --run {ROOT}"
-        " --settings {params.settings:q} 2> {log}"
-
-
-def unsmoothed(wildcards):
-    """The predictions to filter."""
-    base = VARIANTS[wildcards.variant].start_from
-    return [
-        f"{ROOT}/predictions/{base}/seed-{wildcards.seed}/{dataset}.parquet"
-        for dataset in TEST_DATASETS
-    ]
-
-
-rule smooth:
-    input:
-        body=f"{ROOT}/body.json",
-        predictions=unsmoothed,
-        clips=shard_files("clips", TEST_DATASETS),
-        attributes=shard_files("attributes", TEST_DATASETS),
-        labels=shard_files("labels", TEST_DATASETS),
-        phi=shard_files("features", TEST_DATASETS),
-        index=shard_files("feature_index", TEST_DATASETS),
-        crops=shard_files("crops", TEST_DATASETS),
-    output:
-        for_each_scored("predictions"),
-    log:
-        f"{ROOT}/logs/smooth/{{variant}}/seed-{{seed}}.log",
-    wildcard_constraints:
-        variant="|".join(SMOOTHED) or "-",
-    conda:
-        "../../envs/training.yaml"
-    params:
-        settings=settings("variant", "body", "evaluation"),
-    shell:
-        "moviestrip smooth {wildcards.variant} {wildcards.seed} {SCORED} --run {ROOT}"
         " --settings {params.settings:q} 2> {log}"
