@@ -211,6 +211,29 @@ class MotionSettings(Section):
     )
 
 
+MotionPriorName = Literal["mposer", "vposer"]
+
+
+class MotionPriorSettings(Section):
+    """VIBE's motion prior MPoser, and VPoser, its twin that sees single poses: the paper prints `latent` only."""
+
+    hidden: int = Field(
+        1024,
+        ge=2,
+        description="States of MPoser's layers; shrinks with scale.width / 2048. VPoser has as many weights.",
+    )
+    latent: int = Field(32, ge=1, description="Numbers that stand for the body at each time step (VIBE: 32).")
+    layers: int = Field(2, ge=1, description="Hidden layers of encoder and decoder, each.")
+    frames: int = Field(16, ge=1, description="Of a window of motion.")
+    steps: int = Field(1500, ge=1, description="Optimiser steps.")
+    batch_motions: int = Field(16, ge=1, description="Windows a batch.")
+    learning_rate: float = Field(3e-3, gt=0, description="Its highest; it follows a cosine.")
+    kl_weight: float = Field(1e-5, ge=0, description="Of codes that differ from a standard normal, in nats.")
+    points_weight: float = Field(10, ge=0, description="Of squared distances of points of the body, in square metres.")
+    gradient_norm: float = Field(1.0, gt=0, description="Longer gradients are cut to this length.")
+    validate_every_steps: int = Field(100, ge=1, description="How often held-out motions are reconstructed.")
+
+
 class WorldSettings(Section):
     """How much of the miniature world is made."""
 
@@ -261,6 +284,9 @@ class Config(Section):
     variants: tuple[str, ...] = Field(description="Models trained, by the names of files in config/variants.")
     training_seeds: tuple[int, ...] = Field((0,), description="Each variant is trained once a seed.", min_length=1)
     tables: tuple[str, ...] = Field(description="Tables made, as paper-number.")
+    motion_priors: tuple[MotionPriorName, ...] = Field(
+        (), description="Motion priors trained and scored besides those that a variant asks for."
+    )
     body: BodySettings = BodySettings()
     detector: DetectorSettings = DetectorSettings()
     tracking: TrackingSettings = TrackingSettings()
@@ -269,6 +295,7 @@ class Config(Section):
     scale: ScaleSettings = ScaleSettings()
     compute: ComputeSettings = ComputeSettings()
     motions: MotionSettings = MotionSettings()
+    motion_prior: MotionPriorSettings = MotionPriorSettings()
     rendering: WorldSettings = WorldSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     report: ReportSettings = ReportSettings()
@@ -430,7 +457,7 @@ class VariantSettings(Section):
     )
     loss_weights: LossWeights = LossWeights()
     motion_discriminator: MotionDiscriminatorSettings | None = Field(None, description="Judges whole motions (VIBE).")
-    motion_prior: Literal["mposer", "vposer"] | None = Field(None, description="A prior over motions or poses (VIBE).")
+    motion_prior: MotionPriorName | None = Field(None, description="A prior over motions or poses (VIBE).")
     datasets: tuple[str, ...] = Field((), description="Trained on; empty: all with a train split but wild3d.")
     joints_only: tuple[str, ...] = Field((), description="Of these, datasets whose body parameters are withheld.")
 
