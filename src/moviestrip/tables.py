@@ -155,7 +155,7 @@ FEATURE_INDEX = TableSchema("feature_index", 1, ("clip_id",), (
 ))  # fmt: skip
 
 CROPS = TableSchema("crops", 1, ("clip_id", "frame"), (
-    Column("clip_id", TEXT, "of an augmented copy: the clip's id, '~' and the copy's number"),
+    Column("clip_id", TEXT, "of a copy: the clip's id, '~' (occluded: '~o') and the copy's number"),
     Column("frame", INTEGER, "index in the clip"),
     Column("box_center_px", array_of(2), "centre of the crop the feature was computed from"),
     Column("box_scale", FLOAT, "its scale, as in labels"),
