@@ -176,6 +176,12 @@ def test_the_list_names_rows_weights_and_how_far_a_run_is(everything, tmp_path: 
     assert in_short(["hmmr-2 a", "hmmr-6 a", "hmmr-6 b", "tcmr-4 c"]) == "hmmr-2,6 tcmr-4"
 
 
+def test_the_page_about_models_lists_them_as_they_are(everything):
+    page = (FOLDER.parent / "docs/models.md").read_text()
+    for row in variant_list(everything, FOLDER).itertuples():
+        assert f"| `{row.variant}` | {row.tables or '-'} | {row.weights} | {row.backbone} |\n" in page
+
+
 MODEL = {"title": "A", "paper": "phd", "encoder": "movie-strip"}
 
 
