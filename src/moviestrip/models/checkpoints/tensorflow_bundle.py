@@ -71,6 +71,15 @@ def is_tensorflow_bundle(path: Path) -> bool:
     return with_suffix(bundle_prefix(path), ".index").is_file()
 
 
+def is_first_format(path: Path) -> bool:
+    """Whether a file is a whole checkpoint of TensorFlow's first format, which is not read here."""
+    if not path.is_file() or SUFFIX.search(path.name):
+        return False
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - FOOTER_BYTES))
+        return file.read().endswith(MAGIC)
+
+
 def bundle_prefix(path: Path) -> Path:
     return path.with_name(SUFFIX.sub("", path.name))
 
@@ -109,10 +118,7 @@ def read_tensorflow_bundle(path: Path) -> TensorFlowBundle:
 def why_not_a_bundle(path: Path, index: Path) -> str:
     if not path.is_file():
         return f"there is no such checkpoint ({index.name} is not there)"
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - FOOTER_BYTES))
-        first_format = file.read().endswith(MAGIC)
-    if first_format:
+    if is_first_format(path):
         return "TensorFlow's first checkpoint format, one file; save it again with the second (write_version=V2)"
     return f"{index.name} is not beside it; a TensorFlow checkpoint is an .index and its .data files"
 
