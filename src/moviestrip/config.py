@@ -225,7 +225,7 @@ class MotionPriorSettings(Section):
     latent: int = Field(32, ge=1, description="Numbers that stand for the body at each time step (VIBE: 32).")
     layers: int = Field(2, ge=1, description="Hidden layers of encoder and decoder, each.")
     frames: int = Field(16, ge=1, description="Of a window of motion.")
-    steps: int = Field(1500, ge=1, description="Optimiser steps.")
+    steps: int = Field(1000, ge=1, description="Optimiser steps.")
     batch_motions: int = Field(16, ge=1, description="Windows a batch.")
     learning_rate: float = Field(3e-3, gt=0, description="Its highest; it follows a cosine.")
     kl_weight: float = Field(1e-5, ge=0, description="Of codes that differ from a standard normal, in nats.")
