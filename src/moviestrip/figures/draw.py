@@ -63,6 +63,34 @@ def draw_skeleton(
     return canvas
 
 
+def draw_bones(
+    image: Picture, joints_px: Float[np.ndarray, "joints 2"], parents: Sequence[int], colour: Colour
+) -> Picture:
+    """A copy of `image` with the bones of a tree of joints, all in one colour; a root's parent is negative."""
+    thickness = max(image.shape[:2]) / 240
+    canvas = np.ascontiguousarray(image).copy()
+    for edge_px in (thickness * 0.9, 0.0):
+        for joint, parent in enumerate(parents):
+            if parent >= 0:
+                ink = EDGE if edge_px else colour
+                _line(canvas, joints_px[parent], joints_px[joint], ink, thickness + edge_px)
+    return canvas
+
+
+def draw_tag(image: Picture, text: str, place_px: Float[np.ndarray, "2"], colour: Colour, size_px: int = 13) -> Picture:
+    """A copy of `image` with a short text in a coloured box whose lower edge is centred on a place, kept inside."""
+    height, width = image.shape[:2]
+    font, margin = _font(size_px), size_px // 3
+    box_width, box_height = round(font.getlength(text)) + 2 * margin, size_px + 2 * margin
+    left = int(np.clip(place_px[0] - box_width / 2, 0, max(0, width - box_width)))
+    top = int(np.clip(place_px[1] - box_height, 0, max(0, height - box_height)))
+    picture = Image.fromarray(image)
+    pen = ImageDraw.Draw(picture)
+    pen.rectangle((left, top, left + box_width - 1, top + box_height - 1), fill=colour)
+    pen.text((left + margin, top + box_height // 2), text, font=font, fill=EDGE, anchor="lm")
+    return np.asarray(picture).copy()
+
+
 def _line(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, colour: Colour, thickness_px: float) -> None:
     thickness = max(1, round(thickness_px))
     cv2.line(canvas, _fixed_point(start), _fixed_point(end), colour, thickness, cv2.LINE_AA, SUBPIXEL_BITS)

@@ -1,6 +1,7 @@
 """Small H.264 files that play in every browser, the same bytes each time."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,17 @@ def write_video(path: Path, frames: Iterable[Picture], fps: float = 25.0, qualit
     `quality` is x264's constant rate factor: 18 looks lossless, 30 is rough.
     """
     count = 0
+    with open_video(path, fps, quality) as add_frame:
+        for frame in frames:
+            add_frame(frame)
+            count += 1
+    return count
+
+
+@contextlib.contextmanager
+def open_video(path: Path, fps: float = 25.0, quality: int = 25) -> Iterator[Callable[[Picture], None]]:
+    """A function that adds a frame to a video, for frames that go to several files at once; see `write_video`."""
+    empty = True
     with (
         atomic_path(path) as partial,
         av.open(str(partial), "w", "mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as file,
@@ -29,16 +41,19 @@ def write_video(path: Path, frames: Iterable[Picture], fps: float = 25.0, qualit
         stream.options = {
             "crf": str(quality), "preset": "medium", "threads": "1", "flags": "+bitexact", **REPEATABLE
         }  # fmt: skip
-        for frame in frames:
-            if count == 0:
+
+        def add_frame(frame: Picture) -> None:
+            nonlocal empty
+            if empty:
                 stream.height, stream.width = _even_size(path, frame)
+                empty = False
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
             file.mux(stream.encode(picture.reformat(format="yuv420p", threads=1)))
-            count += 1
-        if count == 0:
+
+        yield add_frame
+        if empty:
             raise FatalError(f"{path}: a video needs at least one frame")
         file.mux(stream.encode())
-    return count
 
 
 def _even_size(path: Path, frame: Picture) -> tuple[int, int]:
