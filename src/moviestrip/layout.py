@@ -68,6 +68,10 @@ class RunFolder:
     def training_log(self, variant: str, seed: int) -> Path:
         return self.model(variant, seed) / "log.parquet"
 
+    def reconstruction(self, motion_prior: str, seed: int) -> Path:
+        """What a motion prior makes of motions it has not seen; it lies beside its checkpoint, among the models."""
+        return self.model(motion_prior, seed) / "reconstruction.csv"
+
     def predictions(self, variant: str, seed: int, dataset: str) -> Path:
         return self.root / "predictions" / variant / f"seed-{seed}" / f"{dataset}.parquet"
 

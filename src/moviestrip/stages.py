@@ -16,11 +16,13 @@ import pandas as pd
 from moviestrip import tables
 from moviestrip.config import (
     BodySettings,
+    ComputeSettings,
     CurationSettings,
     DatasetSettings,
     DetectorSettings,
     EvaluationSettings,
     FeatureSettings,
+    MotionPriorSettings,
     MotionSettings,
     RenderedSource,
     ReportSettings,
@@ -29,7 +31,6 @@ from moviestrip.config import (
     VariantSettings,
 )
 from moviestrip.datasets.plan import read_shard
-from moviestrip.errors import ConfigError
 from moviestrip.layout import RunFolder
 from moviestrip.parts import cache_folder
 from moviestrip.provenance import write_provenance
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from moviestrip.body.points import PosedPoints
     from moviestrip.datasets.base import Dataset
     from moviestrip.datasets.check import DatasetReport
-    from moviestrip.training.data import ClipDataset, ShardFiles
+    from moviestrip.training.data import ClipDataset, ShardFiles, TrainingData
+    from moviestrip.training.motions import RealMotions
     from moviestrip.world.kinematics import RestSkeleton
 
 
@@ -77,6 +79,10 @@ class Job:
         """What a variant learns from: the datasets it names, or all that have training videos."""
         known = self.settings.datasets() if not variant.datasets else {}
         return list(variant.datasets) or [name for name, dataset in known.items() if dataset.is_trained_on]
+
+    def backbone_of(self, variant: VariantSettings) -> str:
+        """The backbone whose features a variant reads."""
+        return variant.backbone or self.settings.section(FeatureSettings).backbone
 
     def scored_datasets(self) -> list[str]:
         return [name for name, dataset in self.settings.datasets().items() if dataset.is_scored]
@@ -211,47 +217,55 @@ def label(job: Job, dataset: str, shard: str) -> None:
     job.save(job.run.labels(dataset, shard), labels, tables.LABELS, inputs | clip_inputs)
 
 
-def features(job: Job, dataset: str, shard: str) -> None:
-    """Compute phi for every frame of the clips that are used."""
+def features(job: Job, dataset: str, shard: str, occluded: bool = False) -> None:
+    """Compute phi for every frame of the clips that are used, or of occluded copies of those to train on."""
     from moviestrip.features.backbones import load_backbone
-    from moviestrip.features.extraction import extract_shard
+    from moviestrip.features.extraction import extract_occluded, extract_shard
+    from moviestrip.features.occlusion import occluders_of
 
     settings, seed = job.settings.section(FeatureSettings), job.settings.value("seed")
     clips, inputs = _selected_in_shard(job, dataset, shard)
     inputs |= {"videos": job.run.videos(dataset, shard), "labels": job.run.labels(dataset, shard)}
     backbone = load_backbone(settings.backbone, settings.checkpoint, seed)
-    phi, index, crops = extract_shard(
-        job.frames_of(read_table(inputs["videos"], tables.VIDEOS)),
-        clips,
-        read_table(inputs["labels"], tables.LABELS),
-        backbone,
-        settings,
-        seed,
-    )
+    frames_of = job.frames_of(read_table(inputs["videos"], tables.VIDEOS))
+    labels = read_table(inputs["labels"], tables.LABELS)
+    if occluded:
+        inputs |= {"occluders": settings.occluder_folder} if settings.occluder_folder else {}
+        occluders = occluders_of(settings, seed)
+        phi, index, crops = extract_occluded(frames_of, clips, labels, backbone, settings, occluders, seed)
+    else:
+        phi, index, crops = extract_shard(frames_of, clips, labels, backbone, settings, seed)
     attributes = {"backbone": backbone.name, "dimension": backbone.dimension, "backbone_sha256": backbone.digest}
-    write_features(job.run.features(dataset, shard), phi, attributes)
-    job.record(job.run.features(dataset, shard), "features", inputs)
-    job.save(job.run.feature_index(dataset, shard), index, tables.FEATURE_INDEX, inputs)
-    job.save(job.run.crops(dataset, shard), crops, tables.CROPS, inputs)
+    files = job.run.features(backbone.name, dataset, shard, occluded)
+    write_features(files.phi, phi, attributes)
+    job.record(files.phi, "features", inputs)
+    job.save(files.index, index, tables.FEATURE_INDEX, inputs)
+    job.save(files.crops, crops, tables.CROPS, inputs)
 
 
-def _shard_files(job: Job, datasets: Sequence[str]) -> "list[ShardFiles]":
+def _shard_files(job: Job, datasets: Sequence[str], variant: VariantSettings) -> "list[ShardFiles]":
+    """The features a variant reads of some datasets, with their labels."""
+    return _files_of(job, datasets, job.backbone_of(variant))
+
+
+def _learning_files(job: Job, datasets: Sequence[str], variant: VariantSettings) -> "list[ShardFiles]":
+    """As `_shard_files`, and the occluded copies where the variant learns from them."""
+    files = _shard_files(job, datasets, variant)
+    return files + (_files_of(job, datasets, job.backbone_of(variant), True) if variant.occluded_copies else [])
+
+
+def _files_of(job: Job, datasets: Sequence[str], backbone: str, occluded: bool = False) -> "list[ShardFiles]":
     from moviestrip.training.data import ShardFiles
 
     shards = [(dataset, shard) for dataset in datasets for shard in job.run.shards(dataset)]
-    return [
-        ShardFiles(
-            job.run.features(*shard), job.run.feature_index(*shard), job.run.crops(*shard), job.run.labels(*shard)
-        )
-        for shard in shards
-    ]
+    found = [(job.run.features(backbone, *shard, occluded), job.run.labels(*shard)) for shard in shards]
+    return [ShardFiles(features.phi, features.index, features.crops, labels) for features, labels in found]
 
 
-def _feature_inputs(job: Job, datasets: Sequence[str]) -> dict[str, Path]:
+def _feature_inputs(files: "Sequence[ShardFiles]") -> dict[str, Path]:
     """Inputs by kind and shard, as provenance lists them."""
-    shards = [(dataset, shard) for dataset in datasets for shard in job.run.shards(dataset)]
-    features = {f"features:{shard}": job.run.features(dataset, shard) for dataset, shard in shards}
-    return features | {f"labels:{shard}": job.run.labels(dataset, shard) for dataset, shard in shards}
+    features = {f"features:{shard.features.stem}": shard.features for shard in files}
+    return features | {f"labels:{shard.labels.stem}": shard.labels for shard in files}
 
 
 def _keypoints_of(body: "Body") -> "PosedPoints":
@@ -260,73 +274,146 @@ def _keypoints_of(body: "Body") -> "PosedPoints":
     return PosedPoints(body, keypoint_regressor(body))
 
 
+def motion_prior(job: Job, name: str, seed: int) -> None:
+    """Train a motion prior on the motions of the train split, and score it on those of the test split."""
+    from moviestrip.training.motion_prior import prior_design, train_motion_prior
+    from moviestrip.training.motions import read_motions
+
+    settings, body = job.settings.section(MotionPriorSettings), job.body()
+    design = prior_design(name, settings, job.settings.section(ScaleSettings))
+    training, validation = (read_motions(job.run.motions, split) for split in ("train", "validation"))
+    if training.dropped:
+        print(f"left out, for being short: {', '.join(training.dropped)}", file=sys.stderr)
+    run_seed, folder = job.settings.value("seed") + seed, job.run.model(name, seed)
+    train_motion_prior(settings, design, name, run_seed, training, validation, _keypoints_of(body), folder)
+    inputs = {"body": job.run.body, "motions": job.run.motions}
+    job.record(job.run.checkpoint(name, seed), "motion prior", inputs)
+    job.record(job.run.training_log(name, seed), "motion prior", inputs)
+    _score_motion_prior(job, name, seed, settings.frames, training, body)
+    inputs["checkpoint"] = job.run.checkpoint(name, seed)
+    job.record(job.run.reconstruction(name, seed), "motion prior", inputs)
+
+
+def _score_motion_prior(job: Job, name: str, seed: int, frames: int, training: "RealMotions", body: "Body") -> None:
+    """Per-vertex error on test motions beside that of the mean pose, each with its interval over motions."""
+    from moviestrip.evaluation.statistics import interval
+    from moviestrip.training.motion_prior import mean_pose, read_motion_prior, reconstruction_errors
+    from moviestrip.training.motions import read_motions
+
+    evaluation = job.settings.section(EvaluationSettings)
+    motions = read_motions(job.run.motions, "test")
+    prior = read_motion_prior(job.run.checkpoint(name, seed))
+    rows = []
+    for title, reconstruct in ((name, prior.reconstruct), ("mean-pose", mean_pose(training))):
+        errors = reconstruction_errors(reconstruct, motions, body, frames)
+        weights = errors["frames"].to_numpy()
+        found = interval(
+            errors["pve_mm"].to_numpy()[None], weights, evaluation.bootstrap_samples, evaluation.interval_percent
+        )
+        rows.append((title, "test", len(errors), int(weights.sum()), *found))
+    columns = ["name", "split", "motions", "frames", "pve_mm", "low", "high"]
+    with atomic_path(job.run.reconstruction(name, seed)) as partial:
+        pd.DataFrame(rows, columns=columns).to_csv(partial, index=False, float_format="%.3f")
+
+
 def train(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
     """Train one variant on the training clips of some datasets; validation clips choose the best step."""
-    from moviestrip.training.data import TrainingData, read_clips
-    from moviestrip.training.loop import train_variant
+    from moviestrip.training.compute import start_compute
+    from moviestrip.training.loop import Training, train_variant
+    from moviestrip.training.motion_prior import read_motion_prior
+    from moviestrip.training.motions import read_motions
 
-    settings = job.settings.section(VariantSettings)
+    settings, scale = job.settings.section(VariantSettings), job.settings.section(ScaleSettings)
     datasets = datasets or job.datasets_of(settings)
-    files = _shard_files(job, datasets)
-    training = selected_clips(job, datasets, ["train"])
-    validation = selected_clips(job, datasets, ["validation"])
+    files = _learning_files(job, datasets, settings)
+    inputs = {"body": job.run.body} | _feature_inputs(files)
+    start = real_motions = prior = None
+    if settings.start_from:
+        start = inputs["start"] = job.run.checkpoint(settings.start_from, seed)
+    if settings.motion_discriminator:
+        inputs["motions"] = job.run.motions
+        real_motions = read_motions(job.run.motions, "train")
+    if settings.motion_prior:
+        inputs["motion_prior"] = job.run.checkpoint(settings.motion_prior, seed)
+        prior = read_motion_prior(inputs["motion_prior"])
+    data, points = _training_data(job, datasets, files, settings), _keypoints_of(job.body())
+    with start_compute(job.settings.section(ComputeSettings)) as compute:
+        training = Training(settings, scale, data, points, real_motions, prior, compute)
+        train_variant(training, variant, job.settings.value("seed") + seed, job.run.model(variant, seed), start)
+        if compute.writes:
+            job.record(job.run.checkpoint(variant, seed), "train", inputs)
+            job.record(job.run.training_log(variant, seed), "train", inputs)
+
+
+def _training_data(
+    job: Job, datasets: Sequence[str], files: "Sequence[ShardFiles]", variant: VariantSettings
+) -> "TrainingData":
+    """Training clips with their copies, and the validation clips known in 3D."""
+    from moviestrip.training.data import TrainingData, read_clips
+
+    training, validation = (selected_clips(job, datasets, [split]) for split in ("train", "validation"))
     validation = validation[validation["supervision"] == "full_3d"]
-    data = TrainingData(
-        read_clips(files, list(training["clip_id"]), copies=True),
+    joints_only = training.loc[training["dataset"].isin(variant.joints_only), "clip_id"]
+    return TrainingData(
+        read_clips(files, list(training["clip_id"]), copies=True).without_body(list(joints_only)),
         read_clips(files, list(validation["clip_id"]), copies=False) if len(validation) else None,
     )
-    start = job.run.checkpoint(settings.start_from, seed) if settings.start_from else None
-    folder = job.run.model(variant, seed)
-    scale, run_seed = job.settings.section(ScaleSettings), job.settings.value("seed")
-    train_variant(settings, variant, scale, data, _keypoints_of(job.body()), run_seed + seed, folder, start)
-    inputs = {"body": job.run.body} | _feature_inputs(job, datasets) | ({"start": start} if start else {})
-    job.record(job.run.checkpoint(variant, seed), "train", inputs)
-    job.record(job.run.training_log(variant, seed), "train", inputs)
 
 
-def _clips_to_predict(job: Job, dataset: str) -> "ClipDataset":
+def _clips_to_predict(job: Job, dataset: str, variant: VariantSettings) -> "ClipDataset":
     """Validation and test clips: the former choose the smoothing baseline's filter."""
     from moviestrip.training.data import read_clips
 
     clips = selected_clips(job, [dataset], ["validation", "test"])
-    return read_clips(_shard_files(job, [dataset]), list(clips["clip_id"]), copies=False)
+    return read_clips(_shard_files(job, [dataset], variant), list(clips["clip_id"]), copies=False)
 
 
 def predict(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
-    """Run a trained variant over the validation and test clips of some datasets."""
+    """Run a variant over the validation and test clips of some datasets, and smooth what it says if it asks for that.
+
+    A variant of another's weights differs from it in what is read from them or in what is done afterwards.
+    """
+    from moviestrip.training.compute import device_named
     from moviestrip.training.predict import predict_clips
 
+    settings = job.settings.section(VariantSettings)
     datasets = datasets or job.scored_datasets()
-    checkpoint, points = job.run.checkpoint(variant, seed), _keypoints_of(job.body())
-    for dataset in datasets:
-        predictions = predict_clips(checkpoint, _clips_to_predict(job, dataset), points)
-        inputs = {"checkpoint": checkpoint, "body": job.run.body} | _feature_inputs(job, [dataset])
-        job.save(job.run.predictions(variant, seed, dataset), predictions, tables.PREDICTIONS, inputs)
+    checkpoint, points = job.run.checkpoint(settings.weights_of or variant, seed), _keypoints_of(job.body())
+    device = device_named(job.settings.section(ComputeSettings).device)
+    rule = job.settings.section(EvaluationSettings).inference
+    clips = {dataset: _clips_to_predict(job, dataset, settings) for dataset in datasets}
+    predictions = {
+        dataset: predict_clips(
+            checkpoint, found, points.to(device), settings.reads, rule, settings.frame_stride, device
+        )
+        for dataset, found in clips.items()
+    }
+    if settings.smoothing != "none":
+        predictions = _smoothed(job, settings, predictions, clips, points.to("cpu"))
+    for dataset, table in predictions.items():
+        inputs = {"checkpoint": checkpoint, "body": job.run.body}
+        inputs |= _feature_inputs(_shard_files(job, [dataset], settings))
+        job.save(job.run.predictions(variant, seed, dataset), table, tables.PREDICTIONS, inputs)
 
 
-def smooth(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
-    """Filter the predictions of `start_from` over time, with the width that is best on validation clips."""
+def _smoothed(
+    job: Job,
+    variant: VariantSettings,
+    predictions: Mapping[str, pd.DataFrame],
+    clips: "Mapping[str, ClipDataset]",
+    points: "PosedPoints",
+) -> dict[str, pd.DataFrame]:
+    """Predictions filtered over time; a Gaussian has the width that is best on the validation clips."""
     from moviestrip.training.predict import smooth_predictions
 
-    datasets = datasets or job.scored_datasets()
-    base = job.settings.section(VariantSettings).start_from
-    if base is None:
-        raise ConfigError(f"config/variants/{variant}.yaml: start_from: smoothing needs a variant to smooth")
-    points = _keypoints_of(job.body())
-    clips = {dataset: _clips_to_predict(job, dataset) for dataset in datasets}
-    paths = {dataset: job.run.predictions(base, seed, dataset) for dataset in datasets}
-    predictions = {dataset: read_table(path, tables.PREDICTIONS) for dataset, path in paths.items()}
-
-    def smoothed(dataset: str, sigma_frames: float) -> pd.DataFrame:
-        return smooth_predictions(predictions[dataset], sigma_frames, clips[dataset], points)
+    def smoothed(dataset: str, sigma_frames: float | None) -> pd.DataFrame:
+        table, found = predictions[dataset], clips[dataset]
+        return smooth_predictions(table, found, points, variant.smoothing, sigma_frames, variant.projection)
 
     sigma = job.settings.section(EvaluationSettings).gaussian_sigma_frames
-    if sigma is None:
-        sigma = _best_sigma(job, datasets, smoothed)
-    inputs = {f"predictions:{dataset}": path for dataset, path in paths.items()} | {"body": job.run.body}
-    for dataset in datasets:
-        table = smoothed(dataset, sigma)
-        job.save(job.run.predictions(variant, seed, dataset), table, tables.PREDICTIONS, inputs)
+    if variant.smoothing == "gaussian" and sigma is None:
+        sigma = _best_sigma(job, list(predictions), smoothed)
+    return {dataset: smoothed(dataset, sigma) for dataset in predictions}
 
 
 SIGMAS_FRAMES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)

@@ -14,7 +14,7 @@ if __name__ == "__main__":
         title="A model with both discriminators",
         paper="vibe",
         encoder="gru",
-        motion_discriminator=MotionDiscriminatorSettings(),
+        motion_discriminator=MotionDiscriminatorSettings(pooling="concat"),  # attention has dropout of its own
     )
     scale = small_scale(steps=20, batch_clips=8, dropout=float(sys.argv[2]), judged_poses=10_000)
     with start_compute(ComputeSettings(device="cpu")) as compute:

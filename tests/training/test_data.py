@@ -151,6 +151,29 @@ def test_data_of_one_kind_fills_the_batch(share):
     assert clips.has_3d[rows].float().mean().item() == share
 
 
-def test_a_clip_shorter_than_the_window_names_the_keys(clips):
-    with pytest.raises(FatalError, match=r"has 9 frames, fewer than scale\.clip_frames = 10"):
-        draw_rows(clips, np.random.default_rng(0), 2, 10, contiguous=True)
+def test_clips_shorter_than_the_window_are_left_out_and_none_left_names_the_keys(clips):
+    longer = concatenate([clips, stick_clips("long", 2, n_frames=12)])
+    assert [clip.n_frames for clip in longer.at_least(10).clips] == [12, 12]
+    assert longer.at_least(9).clips == longer.clips
+    with pytest.raises(FatalError, match=r"no clip has 10 frames, the longest of \d+ has 9; lower clip_frames"):
+        clips.at_least(10)
+
+
+def test_every_other_frame_of_a_window_reaches_further(clips):
+    rows = draw_rows(clips, np.random.default_rng(0), 8, 5, contiguous=True, stride=2)
+    assert (rows.diff(dim=1) == 2).all()
+    assert (rows // 9 == rows[:, :1] // 9).all()
+
+
+def test_the_share_in_3d_is_that_of_the_variant(clips):
+    rows = draw_rows(clips, np.random.default_rng(0), 32, 5, contiguous=True, share_3d=13 / 32)
+    assert clips.has_3d[rows[:, 0]].sum().item() == 13
+
+
+def test_withheld_bodies_leave_the_joints(clips):
+    known = next(clip for clip in clips.clips if clip.has_3d)
+    targets = clips.without_body([known.clip_id]).targets(clips.rows_of(known))
+    assert targets.has_3d.all()
+    assert not targets.has_body.any()
+    others = [clip for clip in clips.clips if clip.has_3d and clip != known]
+    assert all(clips.without_body([known.clip_id]).targets(clips.rows_of(clip)).has_body.all() for clip in others)

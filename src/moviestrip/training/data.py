@@ -7,6 +7,7 @@ features and crops but shares its labels, so nothing is stored twice: a row of f
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from moviestrip.errors import FatalError
+from moviestrip.features.copies import source_of
 from moviestrip.geometry import (
     crop_from_source,
     mirror_points,
@@ -25,8 +27,6 @@ from moviestrip.geometry import (
 from moviestrip.skeleton import COMMON_14, HMMR_25
 from moviestrip.storage import read_features
 from moviestrip.tables import CROPS, FEATURE_INDEX, LABELS, read_table, stack
-
-COPY_MARK = "~"  # an augmented copy of clip X is called X~1, X~2, ...
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ class ClipDataset:
 
     def to(self, device: torch.device) -> "ClipDataset":
         """The same clips with their tensors on a device."""
-        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, Tensor)}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in tensors.items()}
         return replace(self, **moved)
 
     def without_body(self, clip_ids: Collection[str]) -> "ClipDataset":
@@ -145,7 +146,7 @@ class ClipDataset:
         withheld = frozenset(clip_ids)
         has_body = self.has_body.clone()
         for clip in self.clips:
-            if clip.clip_id.split(COPY_MARK)[0] in withheld:
+            if source_of(clip.clip_id) in withheld:
                 has_body[self.label_of_row[self.rows_of(clip)]] = False
         return replace(self, has_body=has_body)
 
@@ -176,7 +177,7 @@ def read_clips(shards: Sequence[ShardFiles], clip_ids: Collection[str], copies: 
     parts = [
         read_shard(shard, index, wanted, copies)
         for shard, index in indexed.items()
-        if index["clip_id"].isin(wanted).any()  # a shard of test videos holds none of the training clips
+        if kept_rows(index, wanted, copies).any()  # a shard of test videos holds none of the training clips
     ]
     found = {clip.clip_id for part in parts for clip in part.clips}
     missing = sorted(set(clip_ids) - found)
@@ -214,11 +215,10 @@ def join(
     origin: str,
 ) -> ClipDataset:
     """Features (rows, dimension) joined with labels on (clip_id, frame); copies take the labels of their clip."""
-    source = index["clip_id"].str.split(COPY_MARK).str[0]
-    kept = index[source.isin(list(clip_ids)) & (copies | (source == index["clip_id"]))].reset_index(drop=True)
+    kept = index[kept_rows(index, clip_ids, copies)].reset_index(drop=True)
     labels = labels[labels["clip_id"].isin(list(clip_ids))].sort_values(["clip_id", "frame"], ignore_index=True)
     rows = _rows_of_index(kept)
-    label_of_row = _match(rows.assign(clip_id=rows["clip_id"].str.split(COPY_MARK).str[0]), labels, "labels", origin)
+    label_of_row = _match(rows.assign(clip_id=source_of(rows["clip_id"])), labels, "labels", origin)
     crop_of_row = _match(rows, crops, "crops", origin)
     has_3d = labels["has_3d"].to_numpy(bool, copy=True)
     return ClipDataset(
@@ -236,6 +236,12 @@ def join(
         betas=torch.from_numpy(stack(labels["betas"], 10)),
         joints_3d_m=torch.from_numpy(stack(labels["joints_3d_m"], 14, 3)),
     )
+
+
+def kept_rows(index: pd.DataFrame, clip_ids: Collection[str], copies: bool) -> "pd.Series[bool]":
+    """Which rows of a FEATURE_INDEX are of the named clips, or with `copies` of these and their copies."""
+    source = source_of(index["clip_id"])
+    return source.isin(list(clip_ids)) & (copies | (source == index["clip_id"]))
 
 
 def _rows_of_index(index: pd.DataFrame) -> pd.DataFrame:

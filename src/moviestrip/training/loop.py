@@ -211,9 +211,9 @@ def draw_batch(run: Run, training: Training) -> Batch:
         share_3d=variant.share_3d,
         stride=variant.frame_stride,
     )
-    phi = with_noise(run.model, train.phi[rows], scale.feature_noise)
+    phi = with_noise(run.model, train.phi[rows], scale.feature_noise, run.generator)
     if run.model.design.temporal:
-        phi = with_lost_frames(run.model, phi, scale.lost_frames)
+        phi = with_lost_frames(run.model, phi, scale.lost_frames, run.generator)
     share = training.compute.share
     return Batch(share(phi), train.targets(share(rows)))
 
@@ -284,11 +284,11 @@ def judged_by(run: Run, posed: list[PosedView], training: Training) -> dict[str,
 
 def real_examples(name: str, run: Run, training: Training, like: Tensor) -> Tensor:
     """As many as predicted: poses of the training clips in 3D, or windows of real motions."""
+    count = len(like) * training.compute.processes
     if name == "adversarial":
-        return real_poses(training.data.train, len(like), run.generator)
+        return training.compute.share(real_poses(training.data.train, count, run.generator))
     assert training.real_motions is not None
-    count, frames = len(like), like.shape[1]
-    drawn = training.real_motions.draw(run.generator, count * training.compute.processes, frames)
+    drawn = training.real_motions.draw(run.generator, count, like.shape[1])
     return body_pose(training.compute.share(drawn).to(like.device))
 
 
@@ -298,19 +298,20 @@ def note(run: Run, values: dict[str, Tensor]) -> None:
         run.recent[name] = run.recent.get(name, 0.0) + float(value.detach())
 
 
-def with_noise(model: MotionModel, phi: Tensor, noise: float) -> Tensor:
+def with_noise(model: MotionModel, phi: Tensor, noise: float, generator: np.random.Generator) -> Tensor:
     """Features under noise of `noise` standard deviations, so that no single channel is relied on."""
     if noise == 0:
         return phi
     deviation = getattr(model.standardiser, "deviation", phi.new_ones(()))
-    return phi + noise * deviation * torch.randn(phi.shape).to(phi)
+    drawn = torch.from_numpy(generator.standard_normal(tuple(phi.shape), dtype=np.float32))
+    return phi + noise * deviation * drawn.to(phi)
 
 
-def with_lost_frames(model: MotionModel, phi: Tensor, share: float) -> Tensor:
+def with_lost_frames(model: MotionModel, phi: Tensor, share: float, generator: np.random.Generator) -> Tensor:
     """Some frames replaced by the mean feature, as if nothing had been seen: only time can fill them in."""
     if share == 0:
         return phi
-    lost = torch.rand(phi.shape[:2]).to(phi.device) < share
+    lost = torch.from_numpy(generator.random(tuple(phi.shape[:2])) < share).to(phi.device)
     return torch.where(lost[..., None], getattr(model.standardiser, "mean", phi.new_zeros(())), phi)
 
 
