@@ -11,14 +11,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from moviestrip.errors import FatalError
-from moviestrip.models.movie_strip import MovieStripEncoder, NormName, ResidualBlock, receptive_field_frames
+from moviestrip.models.movie_strip import GROUPS, MovieStripEncoder, NormName, ResidualBlock, receptive_field_frames
 
 
 class Autoregressor(MovieStripEncoder):
     """f_AR in the space of movie strips."""
 
-    def __init__(self, width: int, residual_blocks: int = 3, norm: NormName = "group-norm-over-time"):
-        super().__init__(width, residual_blocks, norm, causal=True, ends="edge")
+    def __init__(
+        self,
+        width: int,
+        residual_blocks: int = 3,
+        norm: NormName = "group-norm-over-time",
+        groups: int = GROUPS,
+    ):
+        super().__init__(width, residual_blocks, norm, causal=True, ends="edge", groups=groups)
         self.sees_frames = receptive_field_frames(residual_blocks)
         self.per_frame = norm == "group-norm-per-frame"
 
@@ -80,9 +86,14 @@ class PoseAutoregressor(Autoregressor):
     """
 
     def __init__(
-        self, estimate_size: int, width: int, residual_blocks: int = 3, norm: NormName = "group-norm-over-time"
+        self,
+        estimate_size: int,
+        width: int,
+        residual_blocks: int = 3,
+        norm: NormName = "group-norm-over-time",
+        groups: int = GROUPS,
     ):
-        super().__init__(width, residual_blocks, norm)
+        super().__init__(width, residual_blocks, norm, groups)
         self.into = nn.Linear(estimate_size, width)
         self.out = nn.Linear(width, estimate_size)
         nn.init.zeros_(self.out.weight)

@@ -5,6 +5,7 @@ supervised. What a variant lacks is left out and what variants share keeps its n
 the next and an official checkpoint becomes one of these by renaming.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -16,13 +17,14 @@ from moviestrip.config import EncoderName, ScaleSettings, VariantSettings
 from moviestrip.errors import FatalError
 from moviestrip.models.autoregressor import Autoregressor, PoseAutoregressor
 from moviestrip.models.hallucinator import Hallucinator
-from moviestrip.models.movie_strip import MovieStripEncoder, NormName, PaddingName
+from moviestrip.models.movie_strip import GROUPS, MovieStripEncoder, NormName, PaddingName
 from moviestrip.models.parameters import CAMERA_SIZE, RotationForm, ThetaLayout
 from moviestrip.models.pose_forecast import INTEGRATION_WIDTH, WINDOW_FRAMES, PoseForecastEncoder, PoseForecastName
 from moviestrip.models.recurrent import LAYERS, RecurrentEncoder
 from moviestrip.models.regressor import IDENTITY_CAMERA, DynamicsRegressor, ThetaRegressor
 
 PAPERS_WIDTH = 2048
+SMALLEST_GROUP = 8  # channels normalised together: of a single frame, one or two would say nothing (papers: 64)
 STANDARD_DEVIATION_FLOOR = 0.2  # most channels of a phone network's features are dead: never divide by nearly 0
 STANDARD_CLAMP = 5.0
 CONDITION_FRAMES = 15  # PHD: what a forecast looks at
@@ -100,6 +102,7 @@ class ModelDesign:
     rotation: RotationForm = "axis-angle"
     rectified: bool = True
     norm: NormName = "group-norm-over-time"
+    norm_groups: int = GROUPS
     residual_blocks: int = 3
     causal: bool = False
     ends: PaddingName = "zeros"
@@ -242,7 +245,9 @@ class MotionModel(nn.Module):
 def encoder_of(design: ModelDesign) -> nn.Module:
     width = design.width
     if design.encoder == "movie-strip":
-        return MovieStripEncoder(width, design.residual_blocks, design.norm, design.causal, design.ends)
+        return MovieStripEncoder(
+            width, design.residual_blocks, design.norm, design.causal, design.ends, design.norm_groups
+        )
     if design.encoder == "gru":
         return RecurrentEncoder(
             width, design.recurrent_width, design.recurrent_layers, design.bidirectional, design.residual
@@ -262,9 +267,10 @@ def encoder_of(design: ModelDesign) -> nn.Module:
 
 def autoregressor_of(design: ModelDesign, layout: ThetaLayout) -> nn.Module | None:
     if design.autoregressor == "strip":
-        return Autoregressor(design.width, design.residual_blocks, design.norm)
+        return Autoregressor(design.width, design.residual_blocks, design.norm, design.norm_groups)
     if design.autoregressor == "theta":
-        return PoseAutoregressor(layout.size - CAMERA_SIZE, design.width, design.residual_blocks, design.norm)
+        size = layout.size - CAMERA_SIZE
+        return PoseAutoregressor(size, design.width, design.residual_blocks, design.norm, design.norm_groups)
     return None
 
 
@@ -285,6 +291,7 @@ def design_of(variant: VariantSettings, scale: ScaleSettings, feature_size: int)
         rotation="6d" if variant.regressor == "spin" else scale.rotation,
         rectified=variant.regressor == "hmr",
         norm=variant.norm,
+        norm_groups=max(1, math.gcd(GROUPS, scale.width // SMALLEST_GROUP)),
         residual_blocks=variant.residual_blocks,
         causal=variant.causal,
         ends=variant.ends,

@@ -31,8 +31,8 @@ def receptive_field_frames(residual_blocks: int) -> int:
 class GroupNormOverFrames(nn.GroupNorm):
     """Group normalisation of (B, C, T), with the statistics over time too or of each frame alone."""
 
-    def __init__(self, width: int, norm: NormName):
-        super().__init__(math.gcd(GROUPS, width), width, eps=EPSILON)
+    def __init__(self, width: int, norm: NormName, groups: int):
+        super().__init__(math.gcd(groups, width), width, eps=EPSILON)
         self.per_frame = norm == "group-norm-per-frame"
 
     def forward(self, strip: Float[Tensor, "batch width frames"]) -> Float[Tensor, "batch width frames"]:
@@ -63,11 +63,13 @@ class TemporalConvolution(nn.Conv1d):
 class ResidualBlock(nn.Module):
     """x + conv(relu(norm(conv(relu(norm(x))))))."""
 
-    def __init__(self, width: int, norm: NormName, causal: bool = False, ends: PaddingName = "zeros"):
+    def __init__(
+        self, width: int, norm: NormName, causal: bool = False, ends: PaddingName = "zeros", groups: int = GROUPS
+    ):
         super().__init__()
-        self.norm1 = GroupNormOverFrames(width, norm)
+        self.norm1 = GroupNormOverFrames(width, norm, groups)
         self.conv1 = TemporalConvolution(width, causal, ends)
-        self.norm2 = GroupNormOverFrames(width, norm)
+        self.norm2 = GroupNormOverFrames(width, norm, groups)
         self.conv2 = TemporalConvolution(width, causal, ends)
         nn.init.xavier_uniform_(self.conv1.weight)
         nn.init.xavier_uniform_(self.conv2.weight, gain=LAST_CONVOLUTION_GAIN)
@@ -102,9 +104,11 @@ class MovieStripEncoder(nn.Module):
         norm: NormName = "group-norm-over-time",
         causal: bool = False,
         ends: PaddingName = "zeros",
+        groups: int = GROUPS,
     ):
         super().__init__()
-        self.blocks = nn.Sequential(*(ResidualBlock(width, norm, causal, ends) for _ in range(residual_blocks)))
+        blocks = (ResidualBlock(width, norm, causal, ends, groups) for _ in range(residual_blocks))
+        self.blocks = nn.Sequential(*blocks)
 
     def forward(self, phi: Float[Tensor, "batch frames width"]) -> Float[Tensor, "batch frames width"]:
         return self.blocks(phi.transpose(1, 2)).transpose(1, 2)
