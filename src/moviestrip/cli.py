@@ -208,6 +208,18 @@ def features(
     stages.features(job, dataset, shard, occluded)
 
 
+@app.command("motion-prior", rich_help_panel="Stages")
+def motion_prior(
+    name: Annotated[str, typer.Argument(help="mposer, or vposer for its frame-wise twin.")],
+    seed: Seed,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Train a prior over real motions, and score how well it reconstructs others."""
+    stages.motion_prior(_job(run, settings, config), name, seed)
+
+
 @app.command(rich_help_panel="Stages")
 def train(
     variant: Variant,

@@ -148,6 +148,11 @@ def everything():
         files += expand(
             f"{ROOT}/{kind}/{{variant}}/seed-{{seed}}/{{dataset}}.parquet", **scored
         )
+    files += expand(
+        f"{ROOT}/models/{{prior}}/seed-{{seed}}/reconstruction.csv",
+        prior=CONFIG.motion_priors,
+        seed=CONFIG.training_seeds,
+    )
     return files
 
 

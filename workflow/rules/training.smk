@@ -30,6 +30,34 @@ def learning_files(kind):
     return lambda wildcards: shard_files(kind, trained_on(wildcards.variant))
 
 
+rule motion_prior:
+    input:
+        body=f"{ROOT}/body.json",
+        motions=f"{ROOT}/world/motions.parquet",
+    output:
+        checkpoint=f"{ROOT}/models/{{prior}}/seed-{{seed}}/checkpoint.pt",
+        log=f"{ROOT}/models/{{prior}}/seed-{{seed}}/log.parquet",
+        reconstruction=f"{ROOT}/models/{{prior}}/seed-{{seed}}/reconstruction.csv",
+    log:
+        f"{ROOT}/logs/motion_prior/{{prior}}/seed-{{seed}}.log",
+    wildcard_constraints:
+        prior="mposer|vposer",
+    conda:
+        "../../envs/training.yaml"
+    params:
+        settings=settings(
+            "motion_prior",
+            "scale.width",
+            "body",
+            "seed",
+            "evaluation.bootstrap_samples",
+            "evaluation.interval_percent",
+        ),
+    shell:
+        "moviestrip motion-prior {wildcards.prior} {wildcards.seed} --run {ROOT}"
+        " --settings {params.settings:q} 2> {log}"
+
+
 rule train:
     input:
         body=f"{ROOT}/body.json",
