@@ -23,6 +23,7 @@ BackboneName = Literal[
     "blazepose-full",
     "blazepose-heavy",
     "efficientnet-lite0",
+    "efficientnet-lite0-random",
     "resnet50-random",
     "resnet50-spin",
     "resnet50-hmr",

@@ -64,12 +64,19 @@ def test_blazepose_features_have_their_contract(blazepose, crops):
     assert blazepose(crops[:0]).shape == (0, 1152)
 
 
-def test_random_residual_features_derive_from_the_seed_alone(crops):
+@pytest.mark.parametrize(("name", "dimension"), [("resnet50-random", 2048), ("efficientnet-lite0-random", 1280)])
+def test_random_features_derive_from_the_seed_alone(crops, name, dimension):
     small = crops[:2, :224, :224]
-    first, again = (backbones.load_backbone("resnet50-random", seed=5)(small) for _ in range(2))
-    other = backbones.load_backbone("resnet50-random", seed=6)(small)
-    assert first.shape == (2, 2048) and np.isfinite(first).all()
+    first, again = (backbones.load_backbone(name, seed=5)(small) for _ in range(2))
+    other = backbones.load_backbone(name, seed=6)(small)
+    assert first.shape == (2, dimension) and np.isfinite(first).all()
     assert first.tobytes() == again.tobytes() != other.tobytes()
+
+
+def test_random_features_tell_pictures_apart(crops):
+    phi = backbones.load_backbone("efficientnet-lite0-random", seed=0)(crops[:, :224, :224])
+    assert 0.05 < phi.std() < 5
+    assert np.abs(phi[0] - phi[1]).mean() > 0.01 * phi.std()
 
 
 def test_efficientnet_gives_what_its_own_package_gives(crops):

@@ -18,7 +18,7 @@ from torch import nn
 
 from moviestrip.errors import ConfigError, FatalError
 from moviestrip.features import efficient, residual, residual_v2
-from moviestrip.features.efficient import load_efficientnet
+from moviestrip.features.efficient import load_efficientnet, random_efficientnet
 from moviestrip.features.residual import ResNet50, load_spin_weights
 from moviestrip.features.residual_v2 import load_hmr_weights
 from moviestrip.parts import part_file
@@ -90,12 +90,15 @@ class ConvolutionalBackbone:
 
 
 def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> Backbone:
-    """The backbone of that name; `checkpoint` is read for those you bring, `seed` for `resnet50-random`."""
+    """The backbone of that name; `checkpoint` is read for those you bring, `seed` for random ones."""
     if name.startswith("blazepose-"):
         return BlazePoseBackbone(name.removeprefix("blazepose-"))
     if name == "efficientnet-lite0":
         weights = part_file(name)
         return ConvolutionalBackbone(name, load_efficientnet(weights), efficient.FEATURES, digest_file(weights))
+    if name == "efficientnet-lite0-random":
+        with one_thread():
+            return ConvolutionalBackbone(name, random_efficientnet(seed), efficient.FEATURES, f"random-{seed}")
     if name == "resnet50-random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

@@ -17,6 +17,7 @@ STAGES = (
 STEM_CHANNELS, FEATURES = 32, 1280
 NORM_EPSILON = 1e-3
 CLASSIFIER = ("_fc.weight", "_fc.bias")
+BATCH_OF_NOISE = 8
 
 
 class SameConv2d(nn.Conv2d):
@@ -88,3 +89,15 @@ def load_efficientnet(path: Path) -> EfficientNetLite0:
     network = EfficientNetLite0()
     network.load_state_dict({name: value for name, value in weights.items() if name not in CLASSIFIER})
     return network
+
+
+def random_efficientnet(seed: int) -> EfficientNetLite0:
+    """The network before it has learnt anything, normalised on noise so that signals neither die nor burst."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        network = EfficientNetLite0().train()
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = 1.0
+        network(torch.randn(BATCH_OF_NOISE, 3, 224, 224))
+    return network.eval()

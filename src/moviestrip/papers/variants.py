@@ -20,6 +20,7 @@ FEATURE_SIZES = {
     "blazepose-full": 1152,
     "blazepose-heavy": 1152,
     "efficientnet-lite0": 1280,
+    "efficientnet-lite0-random": 1280,
     "resnet50-random": 2048,
     "resnet50-spin": 2048,
     "resnet50-hmr": 2048,
