@@ -30,6 +30,14 @@ def learning_files(kind):
     return lambda wildcards: shard_files(kind, trained_on(wildcards.variant))
 
 
+# One training in several processes: one a GPU, or cores of a CPU.
+TOGETHER = (
+    f"torchrun --standalone --nproc-per-node {CONFIG.compute.processes} --no-python "
+    if CONFIG.compute.processes > 1
+    else ""
+)
+
+
 rule motion_prior:
     input:
         body=f"{ROOT}/body.json",
@@ -77,6 +85,7 @@ rule train:
         variant="|".join(TRAINED) or "-",
     conda:
         "../../envs/training.yaml"
+    threads: CONFIG.compute.processes
     params:
         settings=settings(
             "variant", "scale", "body", "seed", "compute", "features.backbone"
@@ -84,8 +93,9 @@ rule train:
         datasets=lambda wildcards: " ".join(
             f"--dataset {name}" for name in trained_on(wildcards.variant)
         ),
+        together=TOGETHER,
     shell:
-        "moviestrip train {wildcards.variant} {wildcards.seed} {params.datasets} --run {ROOT}"
+        "{params.together}moviestrip train {wildcards.variant} {wildcards.seed} {params.datasets} --run {ROOT}"
         " --settings {params.settings:q} 2> {log}"
 
 
@@ -107,7 +117,9 @@ rule predict:
         settings=settings(
             "variant",
             "body",
+            "compute.device",
             "features.backbone",
+            "evaluation.inference",
             "evaluation.protocol",
             "evaluation.gaussian_sigma_frames",
         ),
