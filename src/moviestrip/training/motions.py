@@ -83,7 +83,7 @@ def read_motions(path: Path, split: Split, minimum_frames: int = MINIMUM_FRAMES,
     dropped: list[str] = []
     for motion_id, rows in table.groupby("motion_id"):
         source_fps, cyclic = _facts(path, str(motion_id), rows)
-        rotations = pose_to_matrices(poses[rows.index.to_numpy()])
+        rotations = pose_to_matrices(poses[rows.index.to_numpy().copy()])
         sequence = resample(rotations, source_fps, fps)
         if cyclic:
             sequence = repeat(sequence, minimum_frames)
