@@ -88,7 +88,7 @@ def test_a_state_of_other_settings_or_a_damaged_one_is_not_gone_on_from(tmp_path
 @pytest.mark.parametrize("name", DESIGNS)
 def test_a_few_windows_can_be_learned_by_heart(tmp_path: Path, name: str):
     motions = stick_motions(2, n_frames=8)
-    settings = small(steps=150, validate_every_steps=150, learning_rate=1e-2, kl_weight=0)
+    settings = small(steps=250, validate_every_steps=250, learning_rate=1e-2, kl_weight=0)
     design = replace(DESIGNS[name], hidden=64)
     train_motion_prior(settings, design, name, 0, motions, stick_motions(2), StickBody(), tmp_path)
     prior = read_motion_prior(tmp_path / "checkpoint.pt")
