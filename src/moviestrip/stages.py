@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from moviestrip.datasets.check import DatasetReport
     from moviestrip.training.data import ClipDataset, ShardFiles, TrainingData
     from moviestrip.training.motions import RealMotions
-    from moviestrip.training.motions import RealMotions
     from moviestrip.world.kinematics import RestSkeleton
 
 
@@ -273,48 +272,6 @@ def _keypoints_of(body: "Body") -> "PosedPoints":
     from moviestrip.body.points import PosedPoints, keypoint_regressor
 
     return PosedPoints(body, keypoint_regressor(body))
-
-
-def motion_prior(job: Job, name: str, seed: int) -> None:
-    """Train a motion prior on the motions of the train split, and score it on those of the test split."""
-    from moviestrip.training.motion_prior import prior_design, train_motion_prior
-    from moviestrip.training.motions import read_motions
-
-    settings, body = job.settings.section(MotionPriorSettings), job.body()
-    design = prior_design(name, settings, job.settings.section(ScaleSettings))
-    training, validation = (read_motions(job.run.motions, split) for split in ("train", "validation"))
-    if training.dropped:
-        print(f"left out, for being short: {', '.join(training.dropped)}", file=sys.stderr)
-    run_seed, folder = job.settings.value("seed") + seed, job.run.model(name, seed)
-    train_motion_prior(settings, design, name, run_seed, training, validation, _keypoints_of(body), folder)
-    inputs = {"body": job.run.body, "motions": job.run.motions}
-    job.record(job.run.checkpoint(name, seed), "motion prior", inputs)
-    job.record(job.run.training_log(name, seed), "motion prior", inputs)
-    _score_motion_prior(job, name, seed, settings.frames, training, body)
-    inputs["checkpoint"] = job.run.checkpoint(name, seed)
-    job.record(job.run.reconstruction(name, seed), "motion prior", inputs)
-
-
-def _score_motion_prior(job: Job, name: str, seed: int, frames: int, training: "RealMotions", body: "Body") -> None:
-    """Per-vertex error on test motions beside that of the mean pose, each with its interval over motions."""
-    from moviestrip.evaluation.statistics import interval
-    from moviestrip.training.motion_prior import mean_pose, read_motion_prior, reconstruction_errors
-    from moviestrip.training.motions import read_motions
-
-    evaluation = job.settings.section(EvaluationSettings)
-    motions = read_motions(job.run.motions, "test")
-    prior = read_motion_prior(job.run.checkpoint(name, seed))
-    rows = []
-    for title, reconstruct in ((name, prior.reconstruct), ("mean-pose", mean_pose(training))):
-        errors = reconstruction_errors(reconstruct, motions, body, frames)
-        weights = errors["frames"].to_numpy()
-        found = interval(
-            errors["pve_mm"].to_numpy()[None], weights, evaluation.bootstrap_samples, evaluation.interval_percent
-        )
-        rows.append((title, "test", len(errors), int(weights.sum()), *found))
-    columns = ["name", "split", "motions", "frames", "pve_mm", "low", "high"]
-    with atomic_path(job.run.reconstruction(name, seed)) as partial:
-        pd.DataFrame(rows, columns=columns).to_csv(partial, index=False, float_format="%.3f")
 
 
 def motion_prior(job: Job, name: str, seed: int) -> None:
