@@ -24,9 +24,11 @@ from moviestrip.training.loop import Training, train_variant, with_lost_frames
 from moviestrip.training.optimisers import model_optimiser, rate_factor
 from moviestrip.training.predict import estimate, pa_mpjpe_mm
 from moviestrip.training.readout import ridge
+from tests.training.killed_run import train_to_the_end
 from tests.training.stick_world import StickBody, small_scale, stick_clips, stick_data
 
-SCRIPT = Path(__file__).with_name("killed_run.py")
+ROOT = Path(__file__).parents[2]
+OTHER_FAMILIES = ("vibe", "ar-phi", "tcmr-ablation")
 
 
 def train(variant, name, folder, start_from=None, seed=0, data=None, **scale):
@@ -89,10 +91,10 @@ def test_training_leaves_the_process_as_it_was(tmp_path, single_view):
 
 
 @pytest.mark.faults
-def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path, static_run, contextual):
-    arguments = [sys.executable, str(SCRIPT), str(tmp_path / "killed"), str(static_run / "checkpoint.pt")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(arguments, env=environment)
+@pytest.mark.parametrize("name", ["contextual", *(pytest.param(n, marks=pytest.mark.slow) for n in OTHER_FAMILIES)])
+def test_fault_22_a_killed_training_goes_on_to_the_same_bytes(tmp_path, name):
+    program = [sys.executable, "-m", "tests.training.killed_run", name, str(tmp_path / "killed")]
+    process = subprocess.Popen(program, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
     while not (tmp_path / "killed" / "last.pt").exists():
         assert process.poll() is None, "the run ended before it could be killed"
         time.sleep(0.002)
@@ -100,7 +102,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path, static_run, contextual
     process.wait()
     assert not (tmp_path / "killed" / "checkpoint.pt").exists()
     for folder in ("killed", "whole"):
-        train(contextual, "contextual", tmp_path / folder, static_run / "checkpoint.pt", seed=3, temporal_steps=40)
+        train_to_the_end(name, tmp_path / folder)
         assert not (tmp_path / folder / "last.pt").exists()
     for path in list((tmp_path / "killed").rglob(".*.partial")):  # what the kill left behind is never a result
         path.unlink()
