@@ -288,7 +288,8 @@ def real_examples(name: str, run: Run, training: Training, like: Tensor) -> Tens
     if name == "adversarial":
         return training.compute.share(real_poses(training.data.train, count, run.generator))
     assert training.real_motions is not None
-    drawn = training.real_motions.draw(run.generator, count, like.shape[1])
+    mirrored = float(training.data.train.mirrored.float().mean())  # as many as there are among the predicted
+    drawn = training.real_motions.draw(run.generator, count, like.shape[1], mirrored=mirrored)
     return body_pose(training.compute.share(drawn).to(like.device))
 
 
