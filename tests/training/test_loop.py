@@ -21,7 +21,7 @@ from moviestrip.tables import TRAINING_LOG, read_table
 from moviestrip.training.checkpoint import read_checkpoint
 from moviestrip.training.data import TrainingData
 from moviestrip.training.loop import Training, train_variant, with_lost_frames
-from moviestrip.training.optimisers import model_optimiser, rate_factor
+from moviestrip.training.optimisers import PLATEAU_PATIENCE, model_optimiser, rate_factor
 from moviestrip.training.predict import estimate, pa_mpjpe_mm
 from moviestrip.training.readout import ridge
 from tests.training.killed_run import train_to_the_end
@@ -43,9 +43,9 @@ def test_a_run_leaves_checkpoint_log_and_events_and_nothing_else(static_run):
     log = read_table(static_run / "log.parquet", TRAINING_LOG)
     assert sorted(log["step"].unique()) == [4, 8, 12]
     expected = {"total", "keypoints", "joints_3d", "smpl", "betas", "constant_shape", "adversarial", "discriminator"}
-    assert set(log["loss"]) == expected | {"validation_pa_mpjpe_mm", "gradient_norm"}
+    assert set(log["loss"]) == expected | {"validation_pa_mpjpe_mm", "gradient_norm", "learning_rate"}
     terms = log[log["step"] == 8].set_index("loss")["value"]
-    parts = terms.drop(["total", "discriminator", "gradient_norm", "validation_pa_mpjpe_mm"])
+    parts = terms.drop(["total", "discriminator", "gradient_norm", "learning_rate", "validation_pa_mpjpe_mm"])
     assert terms["total"] == pytest.approx(parts.sum(), rel=1e-5)
 
 
@@ -215,6 +215,18 @@ def test_learning_rates_by_name():
     assert cosine[0] < 0.03
     assert cosine[-1] < 1e-4
     assert SCALE_BOUNDS[0] > 0
+
+
+def test_a_plateau_divides_the_rate_by_ten(tmp_path, single_view):
+    folder = train(
+        single_view, "flat", tmp_path, steps=30, validate_every_steps=1, schedule="plateau", learning_rate=1e-12,
+    )  # fmt: skip
+    log = read_table(folder / "log.parquet", TRAINING_LOG).pivot(index="step", columns="loss", values="value")
+    steady = log["learning_rate"].iloc[2:]  # after the rise
+    drops = steady[steady < 0.2 * steady.shift()].index
+    assert len(drops) >= 2
+    assert (drops.diff().dropna() > PLATEAU_PATIENCE).all()
+    assert steady.iloc[-1] == pytest.approx(1e-12 * 0.1 ** len(drops), rel=1e-3)
 
 
 def test_a_checkpoint_is_plain_and_a_foreign_or_damaged_file_is_refused(tmp_path, static_run):

@@ -342,6 +342,8 @@ def validate(run: Run, training: Training) -> None:
     sums = training.compute.add_up(torch.tensor(list(run.recent.values()), device=training.compute.device))
     run.rows += [(run.step, name, value / since) for name, value in zip(run.recent, sums.tolist(), strict=True)]
     run.recent.clear()
+    first = run.model_optimiser.param_groups[0]
+    run.rows.append((run.step, "learning_rate", first["lr"] / first["relative_rate"]))
     error = math.nan
     if dataset is not None and len(dataset.rows_3d()):
         error = pa_mpjpe_mm(estimate(run.model, dataset, training.body_points), dataset)
