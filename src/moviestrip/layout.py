@@ -78,6 +78,13 @@ class RunFolder:
     def scores(self, variant: str, seed: int, dataset: str) -> Path:
         return self.root / "scores" / variant / f"seed-{seed}" / f"{dataset}.parquet"
 
+    def forecasts(self, row: str, seed: int, dataset: str) -> Path:
+        """Of a variant, or of a baseline that the papers compare forecasts with."""
+        return self.root / "forecasts" / row / f"seed-{seed}" / f"{dataset}.parquet"
+
+    def forecast_scores(self, row: str, seed: int, dataset: str) -> Path:
+        return self.root / "forecast_scores" / row / f"seed-{seed}" / f"{dataset}.parquet"
+
     def table(self, name: str, suffix: str = "csv") -> Path:
         return self.root / "tables" / f"{name}.{suffix}"
 

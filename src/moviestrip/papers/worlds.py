@@ -1,5 +1,6 @@
 """Who plays whom: which dataset of a world stands for a paper's, and which of our variants makes a paper's row."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from moviestrip.config import Config, Role
@@ -29,6 +30,7 @@ PAPER_DATASETS = {
 # Rows whose model has another name here; a row that is not external and not listed is named as its variant.
 # Some rows that a paper only cites are models of another paper, which this project trains.
 VARIANTS = {
+    ("hmmr", "constant"): "constant-hallucinated",
     ("vibe", "hmr-cited"): "hmr-backbone",
     ("vibe", "spin-cited"): "spin-backbone",
     ("vibe", "temporal-hmr"): "contextual-instavariety",
@@ -45,8 +47,13 @@ VARIANTS = {
     ("tcmr", "vibe-no-3dpw"): "vibe-direct-comp",
 }
 
-# Rows that no model makes: they are computed from other models' predictions and from training poses.
-BASELINES = ("constant", "oracle-nn", "nearest-neighbour")
+# Rows without a model of their own, and the variant whose estimates they repeat or search with; the oracle has none.
+BASELINES: dict[str, str | None] = {
+    "constant": "phd-causal",
+    "nearest-neighbour": "phd-causal",
+    "constant-hallucinated": "hallucinator",
+    "oracle-nn": None,
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,12 @@ def variant_of(paper: str, row_id: str, kind: str) -> str | None:
     if (paper, row_id) in VARIANTS:
         return VARIANTS[paper, row_id]
     return None if kind == "external" else row_id
+
+
+def can_be_made(row: str, variants: Collection[str]) -> bool:
+    """Whether a run of some variants has what a row needs: its own model, or that of a baseline."""
+    source = BASELINES.get(row, row)
+    return source is None or source in variants
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from moviestrip.models.model import CONDITION_FRAMES, MotionModel
 from moviestrip.models.parameters import ThetaLayout
 from moviestrip.tables import FORECASTS, PREDICTIONS, stack, unstack
 from moviestrip.training.checkpoint import Checkpoint, read_checkpoint
-from moviestrip.training.data import ClipDataset
+from moviestrip.training.data import Clip, ClipDataset
 from moviestrip.training.inference import (
     FRAMES_AT_ONCE,
     device_of,
@@ -200,7 +200,7 @@ def forecast_clips(
     """
     trained = checkpoint_for(checkpoint, dataset)
     model, first = trained.model().to(device), condition_frames - 1
-    starts = starts_in_clips(dataset, first, steps, every_frames)
+    starts = starts_in_clips(dataset.clips, first, steps, every_frames)
     seen = torch.tensor([row for _, _, row in starts])[:, None] + torch.arange(-first, 1)
     theta = []
     for rows in seen.split(max(1, FRAMES_AT_ONCE // condition_frames)):
@@ -229,7 +229,7 @@ def dynamics_clips(
     if not steps:
         raise FatalError(f"{checkpoint}: '{trained.variant}' has no dynamics predictors; give it delta_frames")
     horizons = sorted({0, *steps})
-    starts = starts_in_clips(dataset, max(0, -horizons[0]), max(0, horizons[-1]), every_frames)
+    starts = starts_in_clips(dataset.clips, max(0, -horizons[0]), max(0, horizons[-1]), every_frames)
     theta = []
     for rows in torch.tensor([row for _, _, row in starts]).split(FRAMES_AT_ONCE):
         branch = model.hallucinate(dataset.phi[rows][None].to(device))
@@ -239,18 +239,18 @@ def dynamics_clips(
     return forecasts_table("dynamics", starts, horizons, estimates)
 
 
-def starts_in_clips(dataset: ClipDataset, before: int, after: int, every_frames: int) -> list[tuple[str, int, int]]:
+def starts_in_clips(clips: Sequence[Clip], before: int, after: int, every_frames: int) -> list[tuple[str, int, int]]:
     """Clip, frame and row of every n-th frame that has so many frames before and after it in its clip."""
     starts = [
         (clip.clip_id, frame, clip.first_row + frame)
-        for clip in dataset.clips
+        for clip in clips
         for frame in range(before, clip.n_frames - after, every_frames)
     ]
     if not starts:
-        longest = max((clip.n_frames for clip in dataset.clips), default=0)
+        longest = max((clip.n_frames for clip in clips), default=0)
         raise FatalError(
             f"nothing to forecast: it takes clips of {before + 1 + after} frames and the longest of "
-            f"{len(dataset.clips)} has {longest}; forecast fewer steps or make longer clips"
+            f"{len(clips)} has {longest}; forecast fewer steps or make longer clips"
         )
     return starts
 
