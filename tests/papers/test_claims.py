@@ -6,9 +6,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moviestrip.errors import FatalError
-from moviestrip.papers.claims import FAILS, HOLDS, NOT_IN_TABLES, UNDECIDED, evaluate, judge_claims
+from moviestrip.errors import ConfigError, FatalError
+from moviestrip.evaluation.statistics import interval, paired_difference
+from moviestrip.papers.checks import Margin
+from moviestrip.papers.claims import (
+    FAILS,
+    HOLDS,
+    NOT_APPLICABLE,
+    NOT_IN_TABLES,
+    PENDING,
+    UNDECIDED,
+    _weigh,
+    claim_page,
+    evaluate,
+    judge_claims,
+)
 from moviestrip.papers.printed import printed_claims, printed_tables
+from moviestrip.papers.resamples import Resamples
+from moviestrip.papers.table import build_table
+from moviestrip.papers.worlds import Setting
 
 CLAIMS = printed_claims().to_dict("records")
 
@@ -40,8 +56,10 @@ def test_the_tally_is_61_hold_6_fail_and_3_are_not_in_tables(ledger):
 
 def test_without_our_numbers_every_claim_waits_and_says_for_what(ledger):
     waiting = ledger[ledger["verdict"] != NOT_IN_TABLES]
-    assert set(waiting["verdict"]) == {UNDECIDED}
-    assert waiting["reason"].str.startswith("pending: ").all()
+    assert set(waiting["verdict"]) == {PENDING, NOT_APPLICABLE}
+    pending = waiting["verdict"] == PENDING
+    assert waiting.loc[pending, "reason"].str.startswith("pending: ").all()
+    assert waiting.loc[~pending, "reason"].str.contains("only cited by the paper: |told in prose").all()
 
 
 def test_our_numbers_are_judged_like_theirs():
@@ -50,7 +68,7 @@ def test_our_numbers_are_judged_like_theirs():
     assert judged["verdict"].tolist() == judged["verdict_printed"].tolist()
     one_table = ours[(ours["paper"] == "hmmr") & (ours["table"] == "2")]
     partial = judge_claims(one_table).set_index("claim_id")["verdict"]
-    assert partial["hmmr-01"] == HOLDS and partial["hmmr-04"] == FAILS and partial["hmmr-12"] == UNDECIDED
+    assert partial["hmmr-01"] == HOLDS and partial["hmmr-04"] == FAILS and partial["hmmr-12"] == PENDING
 
 
 def small(**numbers: float) -> pd.DataFrame:
@@ -76,7 +94,7 @@ def small(**numbers: float) -> pd.DataFrame:
         ("m(r) > 0 on d for m in {e} for r in {a,b,c}", HOLDS),
         ("e(r) > 1.5 on d for r in {a,b,c}", FAILS),
         ("e(a) < e(b) on d ; e(c) < e(a) on d", FAILS),
-        ("e(a) < e(missing) on d", UNDECIDED),
+        ("e(a) < e(missing) on d", PENDING),
         ("e(a) > e(b) on d ; e(a) < e(missing) on d", FAILS),
         ("manual: look at it", NOT_IN_TABLES),
     ],
@@ -102,3 +120,125 @@ def test_a_cell_that_no_table_prints_or_two_print_differently_is_an_error():
     with pytest.raises(FatalError, match="table="):
         evaluate("e(a) > 0 on d", twice, "p")
     assert evaluate("e(a,table=2) > 1 on d", twice, "p").verdict == HOLDS
+
+
+SETTING = Setting(
+    world="miniature", body="free body", detector="BlazePose", backbone="b", protocol="hmmr",
+    datasets=("street", "gym", "court", "studio", "hall"), variants=("single-view", "contextual"), seeds=(0, 1),
+    bootstrap_samples=1000, interval_percent=95, seed=0,
+)  # fmt: skip
+CLIPS = 40
+
+
+def scores_of(metric: str, **values: np.ndarray) -> pd.DataFrame:
+    """SCORES on `street` of (seeds, clips) values; two clips of each four show one motion."""
+    rows = [
+        {"variant": name.replace("_", "-"), "seed": seed, "protocol": "hmmr", "dataset": "street",
+         "clip_id": f"c{clip:02d}", "group": f"g{clip if clip % 4 < 2 else clip // 4 + 100}", "action": "walk",
+         "metric": metric, "condition": "all", "horizon": 0, "dtw": False, "value": value, "unit": "mm", "frames": 9,
+         "degenerate_frames": 0}
+        for name, of_seeds in values.items()
+        for seed, of_clips in enumerate(of_seeds)
+        for clip, value in enumerate(of_clips)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def judged(scores: pd.DataFrame, claim: str) -> pd.Series:
+    """A claim on HMMR's second table made of these scores."""
+    table = build_table("hmmr", "2", scores, None, SETTING)
+    return judge_claims(table, Resamples(scores, SETTING)).set_index("claim_id").loc[claim]
+
+
+@pytest.fixture
+def hard_clips() -> np.ndarray:
+    """Errors that differ far more between clips than between models, for two seeds."""
+    return np.random.default_rng(0).gamma(2, 60, (1, CLIPS)) + np.array([[0.0], [3.0]])
+
+
+# hmmr-03: mpjpe(contextual) < mpjpe(single-view) on 3dpw
+@pytest.mark.parametrize(("gain_mm", "verdict"), [(4, HOLDS), (-4, FAILS), (0.05, UNDECIDED), (-0.05, UNDECIDED)])
+def test_one_draw_of_clips_serves_both_models(hard_clips, gain_mm, verdict):
+    noise = np.random.default_rng(1).normal(0, 5, hard_clips.shape)
+    noise -= noise.mean()
+    scores = scores_of("mpjpe", contextual=hard_clips - gain_mm + noise, single_view=hard_clips)
+    claim = judged(scores, "hmmr-03")
+    assert claim["verdict"] == verdict and claim["unit"] == "mm"
+    assert claim["effect"] == pytest.approx(gain_mm, abs=1e-3)
+    alone = interval(hard_clips)
+    assert claim["high"] - claim["low"] < 0.2 * (alone.high - alone.low)  # unpaired, nothing could be told apart
+    assert (claim["reason"] == "the interval crosses the boundary") == (verdict == UNDECIDED)
+
+
+def test_the_interval_is_that_of_the_paired_difference(hard_clips):
+    worse = hard_clips + np.random.default_rng(1).normal(4, 8, hard_clips.shape)
+    scores = scores_of("mpjpe", contextual=hard_clips, single_view=worse)
+    groups = scores[(scores["variant"] == "contextual") & (scores["seed"] == 0)]["group"].to_numpy()
+    expected = paired_difference(worse, hard_clips, groups=groups, samples=4000, seed=7)
+    found = judged(scores, "hmmr-03")
+    assert found["effect"] == pytest.approx(expected.mean, abs=1e-4)
+    width = expected.high - expected.low
+    assert [found["low"], found["high"]] == pytest.approx([expected.low, expected.high], abs=0.08 * width)
+
+
+def test_the_same_scores_give_the_same_ledger_in_any_order(hard_clips):
+    scores = scores_of("mpjpe", contextual=hard_clips - 1, single_view=hard_clips)
+    table = build_table("hmmr", "2", scores, None, SETTING)
+    first = judge_claims(table, Resamples(scores, SETTING))
+    shuffled = scores.sample(frac=1, random_state=3)
+    pd.testing.assert_frame_equal(first, judge_claims(table, Resamples(shuffled, SETTING)))
+
+
+def test_one_clip_decides_nothing():
+    scores = scores_of("mpjpe", contextual=np.array([[50.0]]), single_view=np.array([[90.0]]))
+    claim = judged(scores, "hmmr-03")
+    assert claim["verdict"] == UNDECIDED and claim["effect"] == 40 and np.isnan(claim["low"])
+    assert claim["reason"] == "too few clips for an interval"
+
+
+def test_a_table_older_than_its_scores_is_refused(hard_clips):
+    scores = scores_of("mpjpe", contextual=hard_clips, single_view=hard_clips + 1)
+    table = build_table("hmmr", "2", scores, None, SETTING)
+    newer = scores.assign(value=scores["value"] + 1)
+    with pytest.raises(FatalError, match=r"hmmr-2 has .* its scores give .*make the tables again"):
+        judge_claims(table, Resamples(newer, SETTING))
+
+
+def draws(margins: np.ndarray, clips: np.ndarray, unit: str = "mm") -> list[Margin]:
+    """Margins (relations, clips) as Margin with 400 resamples of the clips."""
+    again = margins[:, clips].mean(-1)
+    numbers = np.concatenate([margins.mean(-1, keepdims=True), again], axis=1)
+    return [Margin(values, True, unit) for values in numbers]
+
+
+def test_ends_cover_the_smallest_true_margin_though_many_relations_are_looked_at():
+    """Twenty relations equally true: with uncorrected upper ends four claims in ten would be said to fail."""
+    random = np.random.default_rng(5)
+    clips = random.integers(0, 60, (400, 60))
+    found = [_weigh(draws(random.normal(0.0, 1, (20, 60)), clips), 95) for _ in range(200)]
+    assert np.mean([verdict == FAILS for verdict, _ in found]) < 0.08
+    assert all(effect.low <= effect.value <= effect.high for _, effect in found)
+    clear = _weigh(draws(random.normal(1.0, 1, (20, 60)), clips), 95)
+    assert clear[0] == HOLDS
+    one_false = random.normal(1.0, 1, (20, 60)) - 2 * (np.arange(20) == 7)[:, None]
+    assert _weigh(draws(one_false, clips), 95)[0] == FAILS
+
+
+def test_a_relation_that_fails_settles_a_claim_whose_other_cells_are_pending(hard_clips):
+    # hmmr-02 asks for PCK on three datasets, of which only one is here
+    worse = scores_of("pck", contextual=hard_clips - 9, single_view=hard_clips)
+    assert judged(worse, "hmmr-02")["verdict"] == FAILS
+    better = scores_of("pck", contextual=hard_clips + 9, single_view=hard_clips)
+    claim = judged(better, "hmmr-02")
+    assert claim["verdict"] == PENDING and claim["effect"] == pytest.approx(9, abs=1e-3)
+    assert claim["reason"].startswith("pending: ")
+
+
+def test_a_page_says_everything_about_a_claim(hard_clips):
+    scores = scores_of("mpjpe", contextual=hard_clips - 4, single_view=hard_clips)
+    table = build_table("hmmr", "2", scores, None, SETTING)
+    page = claim_page("hmmr-03", judge_claims(table, Resamples(scores, SETTING)))
+    for said in ("mpjpe(contextual) < mpjpe(single-view) on 3dpw", "printed: holds", "ours: holds by 4 mm", "hmmr-2"):
+        assert said in page
+    with pytest.raises(ConfigError, match="there is no 'hmmr-99'"):
+        claim_page("hmmr-99", judge_claims(None))

@@ -1,279 +1,237 @@
-"""Judges what the papers claim, on their printed numbers and on ours, by one small language of checks.
+"""Judges what the papers claim, on their printed numbers and on ours, by the language of `checks.py`.
 
-    check    := clause (';' clause)*                      every clause must hold
-    clause   := relation ('and' relation)* modifier*
-    modifier := 'on' X | 'on' {X,Y} | 'with' key=value, ... | 'for' NAME in {a,b}
-    relation := sum (('<' | '<=' | '>' | '>=') sum)+       chains as in mathematics
-    sum      := product (('+' | '-') product)* ; product := atom ('*' atom)*
-    atom     := number | metric(row_id, key=value, ...) | min(...) | max(...) | abs(...) | sum(...) | (sum)
+On printed numbers a claim holds or fails. Ours are estimates: each relation of a claim has a margin, by how much it
+is true, and the margins of all resamples of clips and training seeds. One draw serves every cell of a dataset, so
+that a margin is a paired difference.
 
-Keys are dataset, h (horizon), action, dtw and table. A name bound by `for` may stand for a metric, a row or a
-value, and binds the key of its own name. A check that begins with 'manual:' cannot be read off any table.
+- `holds`: every relation's interval is above zero. Each is a test of its own, so that many need no correction.
+- `fails`: some relation's interval is below zero. Among many relations one is unlucky, so that here all intervals
+  are widened until they hold together (max-t).
+- `undecided`: neither; the interval crosses the boundary.
+- `pending`: a cell has no number yet, and what is known does not fail. `not applicable`: a cell never will have one,
+  because the paper only cites it. `not in tables`: no cell of a table decides it.
+
+The effect is the smallest margin on the tables' own numbers, in its metric's unit, and lies within its ends: low is
+the lowest end of the relations' intervals, high the lowest of their widened upper ends.
 """
 
-import itertools
 import math
-import re
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
-from moviestrip.errors import FatalError
+from moviestrip.errors import ConfigError
+from moviestrip.papers.checks import MANUAL, Cells, Margin, NoNumber, Numbers, Reading, Row, read_check
 from moviestrip.papers.printed import PAPERS, printed_claims, printed_tables
+from moviestrip.papers.resamples import Resamples
+from moviestrip.papers.table import summary_of
+from moviestrip.papers.worlds import variant_of
 
-COLUMN_OF_KEY = {"dataset": "dataset", "h": "horizon", "action": "action", "dtw": "dtw", "table": "table"}
-HOLDS, FAILS, UNDECIDED, NOT_IN_TABLES = "holds", "fails", "undecided", "not in tables"
-FUNCTIONS: Mapping[str, Callable[[Sequence[float]], float]] = {
-    "min": min,
-    "max": max,
-    "sum": sum,
-    "abs": lambda values: abs(values[0]),
-}
-RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-TOKEN = re.compile(r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<sign><=|>=|[-<>+*(),]))")
-MODIFIER = re.compile(r"\s(on|with|for)\s")
-SLACK = 1e-9  # decimals such as 0.6 * 27.3 have no exact binary form
+HOLDS, FAILS, UNDECIDED, PENDING = "holds", "fails", "undecided", "pending"
+NOT_APPLICABLE, NOT_IN_TABLES = "not applicable", "not in tables"
+ENDS = ("effect", "low", "high")
+NO_CLIP = "no test clip of "  # how the note of a cell begins whose action nobody does here
 
 
-class Pending(Exception):  # noqa: N818 - not an error: a cell that has no number yet
-    """A cell that the check needs has no number."""
+@dataclass(frozen=True)
+class Effect:
+    """The smallest margin of a claim's relations, and the ends of its interval; NaN ends without resamples."""
+
+    value: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    unit: str = ""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a check: the verdict, the cells it read, and why it is undecided."""
+    """What became of a check, how clearly, the cells it read, the tables they stand in, and why it is not judged."""
 
     verdict: str
-    values: dict[str, float] = field(default_factory=dict)
+    effect: Effect = Effect()
+    cells: Mapping[str, Numbers] = field(default_factory=dict)
+    tables: tuple[str, ...] = ()
     reason: str = ""
 
-    @property
-    def values_text(self) -> str:
-        return ", ".join(f"{cell}={value:.10g}" for cell, value in self.values.items())
+    def values_text(self, percent: float) -> str:
+        return ", ".join(f"{place}={_with_ends(numbers, percent)}" for place, numbers in self.cells.items())
 
 
-class Cells:
-    """The numbers of one paper's tables, found by metric, row and keys."""
-
-    def __init__(self, table: pd.DataFrame, paper: str, value: str):
-        """`table` has the columns of `papers.printed.CELL_KEY`; `value` names the column of numbers."""
-        self.paper = paper
-        self.rows: dict[tuple[str, str], list[dict[Hashable, object]]] = {}
-        for row in table[table["paper"] == paper].to_dict("records"):
-            self.rows.setdefault((row["metric"], row["row_id"]), []).append(row)
-        self.value = value
-
-    def find(self, metric: str, row_id: str, keys: Mapping[str, str]) -> float:
-        """The one number in that place. A key not given must be blank, but for dataset and table: they may be any."""
-        wanted = {"horizon": "", "action": "", "dtw": ""} | {COLUMN_OF_KEY[key]: value for key, value in keys.items()}
-        candidates = self.rows.get((metric, row_id), [])
-        matching = [row for row in candidates if all(row[column] == value for column, value in wanted.items())]
-        place = label(metric, row_id, keys)
-        if not matching:
-            raise FatalError(f"claims: {self.paper} prints no {place}; check its spelling in claims.csv")
-        numbers = {float(str(row[self.value])) for row in matching if _is_number(row[self.value])}
-        if not numbers:
-            raise Pending(f"pending: {place} has no number")
-        if len(numbers) > 1:
-            raise FatalError(f"claims: {self.paper} has {sorted(numbers)} for {place}; tell them apart with table=")
-        return numbers.pop()
-
-
-def _is_number(value: object) -> bool:
-    return value not in ("", None) and not math.isnan(float(str(value)))
-
-
-def label(metric: str, row_id: str, keys: Mapping[str, str]) -> str:
-    """How a cell is written in the ledger: metric(row)[dataset;h=1,dtw=true]."""
-    rest = ",".join(f"{key}={keys[key]}" for key in ("h", "action", "dtw", "table") if key in keys)
-    return f"{metric}({row_id})[{keys.get('dataset', '')}{';' if rest else ''}{rest}]"
+def _with_ends(numbers: Numbers, percent: float) -> str:
+    low, high = _ends(numbers[1:], percent)
+    return f"{numbers[0]:.10g}" + ("" if math.isnan(low) else f" ({low:.4g} to {high:.4g})")
 
 
 def evaluate(check: str, table: pd.DataFrame, paper: str, value: str = "number") -> Verdict:
-    """Judge one check on the numbers in column `value` of `table`; a missing number leaves it undecided."""
+    """Judge one check on the numbers in column `value` of `table`."""
     return judge(check, Cells(table, paper, value))
 
 
-def judge(check: str, cells: Cells) -> Verdict:
+def judge(check: str, cells: Cells, percent: float = 95) -> Verdict:
     """As `evaluate`. One relation that is false settles that the claim fails, whatever else is missing."""
-    if check.startswith("manual:"):
-        return Verdict(NOT_IN_TABLES, reason=check.removeprefix("manual:").strip())
-    values, reasons, failed = dict[str, float](), dict[str, None](), False
-    for clause in _split(check, ";"):
-        body, bindings = _modifiers(clause)
-        for bound in bindings:
-            for relation in _split(body, " and "):
-                try:
-                    failed |= not _Relation(relation, bound, cells, values).holds()
-                except Pending as pending:
-                    reasons[str(pending)] = None
-    if failed:
-        return Verdict(FAILS, values)
-    return Verdict(UNDECIDED, values, "; ".join(reasons)) if reasons else Verdict(HOLDS, values)
+    if check.startswith(MANUAL):
+        return Verdict(NOT_IN_TABLES, reason=check.removeprefix(MANUAL).strip())
+    reading = read_check(check, cells)
+    verdict, effect = _weigh(reading.margins, percent)
+    reasons = []
+    if reading.missing and verdict != FAILS:
+        verdict = PENDING if not _never_ours(reading) else NOT_APPLICABLE
+    if reading.missing:
+        reasons.append(_why_missing(reading))
+    if verdict == UNDECIDED:
+        known = not math.isnan(effect.low)
+        reasons.append("the interval crosses the boundary" if known else "too few clips for an interval")
+    return Verdict(verdict, effect, reading.cells, tuple(reading.tables), "; ".join(reasons))
 
 
-def judge_claims(ours: pd.DataFrame | None) -> pd.DataFrame:
-    """The ledger: claim_id, paper, where, statement, verdict_printed, values_printed, verdict, values, reason.
+def _weigh(margins: Sequence[Margin], percent: float) -> tuple[str, Effect]:
+    """The verdict on relations whose cells are all known, and their smallest margin."""
+    if not margins:
+        return UNDECIDED, Effect()
+    smallest = min(margins, key=lambda margin: margin.values[0])
+    value = float(smallest.values[0])
+    if all(len(margin.values) == 1 for margin in margins):
+        held = all(margin.holds_at(float(margin.values[0])) for margin in margins)
+        return HOLDS if held else FAILS, Effect(value, unit=smallest.unit)
+    lows, highs = _bounds(margins, percent)
+    effect = Effect(value, float(np.min(lows)), float(np.min(highs)), smallest.unit)
+    if all(margin.holds_at(low) for margin, low in zip(margins, lows, strict=True)):
+        return HOLDS, effect
+    refuted = [not margin.holds_at(high) for margin, high in zip(margins, highs, strict=True) if not math.isnan(high)]
+    return FAILS if any(refuted) else UNDECIDED, effect
 
-    `ours` are the tables of `build_table`, one after the other, or None when there are none yet.
+
+def _bounds(margins: Sequence[Margin], percent: float) -> tuple[list[float], list[float]]:
+    """Lower ends of the margins' own percentile intervals, and upper ends that hold for all of them together."""
+    drawn = np.stack(np.broadcast_arrays(*(margin.values for margin in margins)))
+    point, again = drawn[:, :1], drawn[:, 1:]
+    lows = [_ends(row, percent)[0] for row in again]
+    spread = np.array([np.nanstd(row) if np.isfinite(row).any() else math.nan for row in again])[:, None]
+    upward = np.divide(again - point, spread, out=np.zeros_like(again), where=spread > 0)
+    farthest = np.nan_to_num(upward, nan=-math.inf).max(axis=0)
+    highs = point[:, 0] + np.percentile(farthest, 50 + percent / 2) * spread[:, 0]
+    return lows, highs.tolist()
+
+
+def _ends(numbers: Numbers, percent: float) -> tuple[float, float]:
+    if not np.isfinite(numbers).any():
+        return math.nan, math.nan
+    low, high = np.nanpercentile(numbers, [50 - percent / 2, 50 + percent / 2])
+    return float(low), float(high)
+
+
+def _never_ours(reading: Reading) -> list[NoNumber]:
+    return [missing for missing in reading.missing.values() if _is_never_ours(missing)]
+
+
+def _is_never_ours(missing: NoNumber) -> bool:
+    return _is_prose(missing.row) or _is_cited(missing.row) or bool(_notes([missing.row], NO_CLIP))
+
+
+def _is_prose(row: Row) -> bool:
+    return row["table"] == "text"
+
+
+def _is_cited(row: Row) -> bool:
+    return bool(row.get("kind")) and variant_of(str(row["paper"]), str(row["row_id"]), str(row["kind"])) is None
+
+
+def _why_missing(reading: Reading) -> str:
+    """In one line: what is told in prose, what is only cited, what no clip shows, and what is pending."""
+    rows = [missing.row for missing in reading.missing.values()]
+    prose = [missing.place for missing in reading.missing.values() if _is_prose(missing.row)]
+    rows = [row for row in rows if not _is_prose(row)]
+    cited = dict.fromkeys(str(row["row_id"]) for row in rows if _is_cited(row))
+    rows = [row for row in rows if not _is_cited(row)]
+    unseen = _notes(rows, NO_CLIP)
+    waiting = [row for row in rows if not _notes([row], NO_CLIP)]
+    lines = [f"told in prose, in no table: {', '.join(prose)}"] if prose else []
+    lines += [f"only cited by the paper: {', '.join(cited)}"] if cited else []
+    lines += unseen
+    pending = summary_of(_notes(waiting, "pending: ")) or "no number in the tables"
+    return "; ".join([*lines, f"pending: {pending}"] if waiting else lines)
+
+
+def _notes(rows: Iterable[Row], start: str) -> list[str]:
+    """What the notes of cells say, of what begins so."""
+    parts = (part for row in rows for part in str(row.get("note", "")).split("; ") if part.startswith(start))
+    return list(dict.fromkeys(parts))
+
+
+def judge_claims(ours: pd.DataFrame | None, resamples: Resamples | None = None, percent: float = 95) -> pd.DataFrame:
+    """The ledger, a row a claim: what was said, verdicts on both sides, the effect with its ends, and the cells.
+
+    Args:
+        ours: the tables of `build_table`, one after the other, or None when there are none yet.
+        resamples: of the scores behind them; without it means alone are judged.
+        percent: width of the intervals.
     """
     printed = printed_tables()
+    own = _with_absent_tables(ours, printed)
+    resample = None if resamples is None else resamples.of
+    both = {paper: (Cells(printed, paper, "number"), Cells(own, paper, "ours", resample)) for paper in PAPERS}
+    claims = printed_claims().to_dict("records")
+    return pd.DataFrame([_ledger_row(claim, *both[claim["paper"]], percent) for claim in claims])
+
+
+def _with_absent_tables(ours: pd.DataFrame | None, printed: pd.DataFrame) -> pd.DataFrame:
+    """Our tables with the printed kind of each row; a table that was not built is pending, not unknown."""
+    names = printed["paper"] + "-" + printed["table"]
+    absent = printed.assign(ours=math.nan, note="pending: table " + names + " is not in this run")
     if ours is None or ours.empty:
-        ours = printed.assign(ours=math.nan)
-    else:  # a table that was not built is pending, not unknown
-        absent = ~(printed["paper"] + "-" + printed["table"]).isin(ours["paper"] + "-" + ours["table"])
-        ours = pd.concat([ours, printed[absent].assign(ours=math.nan)], ignore_index=True)
-    both = {paper: (Cells(printed, paper, "number"), Cells(ours, paper, "ours")) for paper in PAPERS}
-    return pd.DataFrame([_ledger_row(claim, *both[claim["paper"]]) for claim in printed_claims().to_dict("records")])
+        return absent
+    kinds = printed.drop_duplicates(["paper", "row_id"]).set_index(["paper", "row_id"])["kind"]
+    rows = pd.MultiIndex.from_frame(ours[["paper", "row_id"]])
+    own = ours.assign(kind=kinds.reindex(rows).fillna("ours").to_numpy())
+    return pd.concat([own, absent[~names.isin(ours["paper"] + "-" + ours["table"])]], ignore_index=True)
 
 
-def _ledger_row(claim: Mapping[Hashable, str], printed: Cells, ours: Cells) -> dict[str, str]:
-    on_printed, on_ours = judge(claim["check"], printed), judge(claim["check"], ours)
+def _ledger_row(claim: Mapping[Hashable, str], printed: Cells, ours: Cells, percent: float) -> dict[str, object]:
+    on_printed, on_ours = judge(claim["check"], printed), judge(claim["check"], ours, percent)
+    effect = on_ours.effect
     return {
         **{key: claim[key] for key in ("claim_id", "paper", "where", "statement")},
         "verdict_printed": on_printed.verdict,
-        "values_printed": on_printed.values_text,
+        "values_printed": on_printed.values_text(percent),
         "verdict": on_ours.verdict,
-        "values": on_ours.values_text,
+        "effect": effect.value,
+        "low": effect.low,
+        "high": effect.high,
+        "unit": effect.unit,
+        "values": on_ours.values_text(percent),
+        "tables": " ".join(on_ours.tables or on_printed.tables),
         "reason": on_ours.reason,
     }
 
 
-def _split(text: str, separator: str) -> list[str]:
-    """Split at `separator` outside brackets."""
-    parts, depth, start = [], 0, 0
-    for index, letter in enumerate(text):
-        depth += (letter in "({") - (letter in ")}")
-        if depth == 0 and text.startswith(separator, index):
-            parts.append(text[start:index].strip())
-            start = index + len(separator)
-    return [*parts, text[start:].strip()]
+def claim_list(ledger: pd.DataFrame) -> pd.DataFrame:
+    """Verdicts and effects of a ledger, as short texts."""
+    numbers = {name: ["" if math.isnan(value) else f"{value:.3g}" for value in ledger[name]] for name in ENDS}
+    return ledger[["claim_id", "verdict_printed", "verdict"]].assign(**numbers, unit=ledger["unit"])
 
 
-def _modifiers(clause: str) -> tuple[str, list[dict[str, str]]]:
-    """The relation of a clause, and one mapping of names to values for each combination its modifiers ask for."""
-    words = [match for match in MODIFIER.finditer(clause) if _depth(clause[: match.start()]) == 0]
-    if not words:
-        return clause, [{}]
-    choices: list[list[dict[str, str]]] = []
-    for match, after in itertools.zip_longest(words, words[1:]):
-        choices.append(list(_choices(match[1], clause[match.end() : after.start() if after else None].strip())))
-    combined = [
-        {name: value for part in parts for name, value in part.items()} for parts in itertools.product(*choices)
+def claim_page(claim_id: str, ledger: pd.DataFrame) -> str:
+    """Everything about one claim of a ledger, for a terminal."""
+    claims = printed_claims().set_index("claim_id")
+    if claim_id not in claims.index:
+        raise ConfigError(f"claims: there is no '{claim_id}'; known: {claims.index[0]} to {claims.index[-1]}")
+    row = ledger[ledger["claim_id"] == claim_id].to_dict("records")[0]
+    effect = f" by {row['effect']:.4g} {row['unit']}" if pd.notna(row["effect"]) else ""
+    ends = f" ({row['low']:.4g} to {row['high']:.4g})" if pd.notna(row["low"]) else ""
+    lines = [
+        f"{claim_id}: {row['statement']}",
+        f"said in: {row['paper'].upper()}, {row['where']}",
+        *_list("check", str(claims.loc[claim_id, "check"]).split(" ; ")),
+        f"printed: {row['verdict_printed']}",
+        *_list("", row["values_printed"].split(", ")),
+        f"ours: {row['verdict']}{effect}{ends}",
+        *_list("", row["values"].split(", ")),
+        f"tables: {row['tables'] or 'none'}",
     ]
-    return clause[: words[0].start()], combined
+    return "\n".join([*lines, f"why: {row['reason']}"] if row["reason"] else lines)
 
 
-def _depth(text: str) -> int:
-    return sum((letter in "({") - (letter in ")}") for letter in text)
-
-
-def _choices(word: str, text: str) -> Iterator[dict[str, str]]:
-    if word == "with":
-        yield dict(_key_value(pair) for pair in text.split(","))
-        return
-    name, values = ("dataset", text) if word == "on" else tuple(text.split(" in ", 1))
-    for value in values.strip("{}").split(","):
-        yield {name.strip(): value.strip()}
-
-
-def _key_value(pair: str) -> tuple[str, str]:
-    key, value = pair.split("=", 1)
-    return key.strip(), value.strip()
-
-
-class _Relation:
-    """Recursive descent over one relation, with the names its modifiers bound."""
-
-    def __init__(self, text: str, bound: Mapping[str, str], cells: Cells, values: dict[str, float]):
-        self.text, self.at, self.bound, self.cells, self.values = text, 0, bound, cells, values
-
-    def holds(self) -> bool:
-        result = self._relation()
-        if self.at != len(self.text.rstrip()):
-            raise self._mistake()
-        if not isinstance(result, bool):
-            raise self._mistake()
-        return result
-
-    def _relation(self) -> float | bool:
-        """A chain of comparisons; without any, the value of the sum."""
-        left, result = self._sum(), None
-        while (sign := self._peek()) in RELATIONS:
-            self._take()
-            right = self._sum()
-            slack = SLACK if "=" in sign else 0.0
-            shifted = left - slack if sign.startswith("<") else left + slack
-            result = RELATIONS[sign](shifted, right) and result is not False
-            left = right
-        return left if result is None else result
-
-    def _sum(self) -> float:
-        value = self._product()
-        while self._peek() in ("+", "-"):
-            value = value + self._product() if self._take() == "+" else value - self._product()
-        return value
-
-    def _product(self) -> float:
-        value = self._atom()
-        while self._peek() == "*":
-            self._take()
-            value *= self._atom()
-        return value
-
-    def _atom(self) -> float:
-        token = self._take()
-        if token == "(":
-            value = self._sum()
-            self._expect(")")
-            return value
-        if token[:1].isdigit():
-            return float(token)
-        if not token[:1].isalpha():
-            raise self._mistake()
-        self._expect("(")
-        return self._function(token) if token in FUNCTIONS else self._cell(token)
-
-    def _function(self, name: str) -> float:
-        arguments = [float(self._relation())]
-        while self._peek() == ",":
-            self._take()
-            arguments.append(float(self._relation()))
-        self._expect(")")
-        return float(FUNCTIONS[name](arguments))
-
-    def _cell(self, metric: str) -> float:
-        end = self.text.index(")", self.at)
-        row_id, *pairs = self.text[self.at : end].split(",")
-        self.at = end + 1
-        given = {key: value for key, value in self.bound.items() if key in COLUMN_OF_KEY}
-        keys = given | dict(_key_value(pair) for pair in pairs)
-        keys = {key: self.bound.get(value, value) for key, value in keys.items()}
-        metric, row_id = self.bound.get(metric, metric), self.bound.get(row_id.strip(), row_id.strip())
-        value = self.cells.find(metric, row_id, keys)
-        self.values[label(metric, row_id, keys)] = value
-        return value
-
-    def _peek(self) -> str:
-        match = TOKEN.match(self.text, self.at)
-        return match[0].strip() if match else ""
-
-    def _take(self) -> str:
-        match = TOKEN.match(self.text, self.at)
-        if not match:
-            raise self._mistake()
-        self.at = match.end()
-        return match[0].strip()
-
-    def _expect(self, token: str) -> None:
-        if self._take() != token:
-            raise self._mistake()
-
-    def _mistake(self) -> FatalError:
-        return FatalError(f"claims: cannot read the check '{self.text}' at '{self.text[self.at :]}'")
+def _list(name: str, lines: Iterable[str]) -> list[str]:
+    return [*([f"{name}:"] if name else []), *(f"  {line}" for line in lines if line)]

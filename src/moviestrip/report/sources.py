@@ -29,9 +29,10 @@ from moviestrip.figures.funnel import funnel_figure
 from moviestrip.layout import RunFolder
 from moviestrip.report.media import Embedded, embed_picture, embed_video
 
-VERDICTS = ("holds", "fails", "undecided")
+VERDICTS = ("holds", "fails", "undecided", "pending", "not applicable")
 CLAIM_COLUMNS = (
-    "claim_id", "paper", "where", "statement", "verdict_printed", "values_printed", "verdict", "values", "reason",
+    "claim_id", "paper", "where", "statement", "verdict_printed", "values_printed", "verdict", "effect", "low", "high",
+    "unit", "values", "tables", "reason",
 )  # fmt: skip
 ROWS_A_STAGE = 250
 

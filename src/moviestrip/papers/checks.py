@@ -1,0 +1,296 @@
+"""The language in which the papers' claims are written down, and how it is read.
+
+    check    := clause (';' clause)*                      every clause must hold
+    clause   := relation ('and' relation)* modifier*
+    modifier := 'on' X | 'on' {X,Y} | 'with' key=value, ... | 'for' NAME in {a,b}
+    relation := sum (('<' | '<=' | '>' | '>=') sum)+       chains as in mathematics
+    sum      := product (('+' | '-') product)* ; product := atom ('*' atom)*
+    atom     := number | metric(row_id, key=value, ...) | min(...) | max(...) | abs(...) | sum(...) | (sum)
+
+Keys are dataset, h (horizon), action, dtw and table. A name bound by `for` may stand for a metric, a row or a
+value, and binds the key of its own name. A check that begins with 'manual:' cannot be read off any table.
+
+Every number is an array: first what the table says, then the same cell in each resample, if there are any. A check
+becomes margins, one a relation: by how much it is true, so that what is below zero is false.
+"""
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from moviestrip.errors import FatalError
+
+Numbers = Float[np.ndarray, " numbers"]
+Row = Mapping[Hashable, object]
+
+COLUMN_OF_KEY = {"dataset": "dataset", "h": "horizon", "action": "action", "dtw": "dtw", "table": "table"}
+MANUAL = "manual:"
+FUNCTIONS: Mapping[str, Callable[[Sequence[Numbers]], Numbers]] = {
+    "min": lambda values: np.min(np.broadcast_arrays(*values), axis=0),
+    "max": lambda values: np.max(np.broadcast_arrays(*values), axis=0),
+    "sum": lambda values: np.sum(np.broadcast_arrays(*values), axis=0),
+    "abs": lambda values: np.abs(values[0]),
+}
+RELATIONS = ("<", "<=", ">", ">=")
+TOKEN = re.compile(r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<sign><=|>=|[-<>+*(),]))")
+MODIFIER = re.compile(r"\s(on|with|for)\s")
+SLACK = 1e-9  # decimals such as 0.6 * 27.3 have no exact binary form
+
+
+class NoNumber(Exception):  # noqa: N818 - not an error: a cell that has no number, or none yet
+    """A cell that the check needs has no number; its note says why."""
+
+    def __init__(self, place: str, row: Row):
+        super().__init__(place)
+        self.place, self.row = place, row
+
+
+@dataclass(frozen=True)
+class Margin:
+    """By how much a relation is true; one that is not strict holds at zero as well."""
+
+    values: Numbers
+    strict: bool
+    unit: str
+
+    def holds(self) -> Bool[np.ndarray, " numbers"]:
+        return self.values > 0 if self.strict else self.values >= -SLACK
+
+    def holds_at(self, value: float) -> bool:
+        return value > 0 if self.strict else value >= -SLACK
+
+
+@dataclass
+class Reading:
+    """What a check says of some cells: a margin for each relation whose cells all have numbers, and the other cells."""
+
+    margins: list[Margin] = field(default_factory=list)
+    cells: dict[str, Numbers] = field(default_factory=dict)
+    tables: dict[str, None] = field(default_factory=dict)
+    missing: dict[str, NoNumber] = field(default_factory=dict)
+
+
+class Found(NamedTuple):
+    """A cell's numbers and the rows of tables that have it."""
+
+    numbers: Numbers
+    rows: list[Row]
+
+
+class Cells:
+    """The numbers of one paper's tables, found by metric, row and keys."""
+
+    def __init__(
+        self, table: pd.DataFrame, paper: str, value: str, resample: Callable[[Row, float], Numbers] | None = None
+    ):
+        """
+        Args:
+            table: with the columns of `papers.printed.CELL_KEY`.
+            value: names its column of numbers.
+            resample: from a row and its number to the same cell in every resample.
+        """
+        self.paper, self.value, self.resample = paper, value, resample
+        self.rows: dict[tuple[str, str], list[Row]] = {}
+        for row in table[table["paper"] == paper].to_dict("records"):
+            self.rows.setdefault((row["metric"], row["row_id"]), []).append(row)
+
+    def find(self, metric: str, row_id: str, keys: Mapping[str, str]) -> Found:
+        """The one number in that place. A key not given must be blank, but for dataset and table: they may be any."""
+        wanted = {"horizon": "", "action": "", "dtw": ""} | {COLUMN_OF_KEY[key]: value for key, value in keys.items()}
+        candidates = self.rows.get((metric, row_id), [])
+        matching = [row for row in candidates if all(row[column] == value for column, value in wanted.items())]
+        place = label(metric, row_id, keys)
+        if not matching:
+            raise FatalError(f"claims: {self.paper} prints no {place}; check its spelling in claims.csv")
+        filled = [row for row in matching if _is_number(row[self.value])]
+        if not filled:
+            raise NoNumber(place, matching[0])
+        numbers = {float(str(row[self.value])) for row in filled}
+        if len(numbers) > 1:
+            raise FatalError(f"claims: {self.paper} has {sorted(numbers)} for {place}; tell them apart with table=")
+        number = numbers.pop()
+        again = self.resample(filled[0], number) if self.resample else np.zeros(0)
+        return Found(np.concatenate([[number], again]), filled)
+
+
+def _is_number(value: object) -> bool:
+    return value not in ("", None) and not math.isnan(float(str(value)))
+
+
+def label(metric: str, row_id: str, keys: Mapping[str, str]) -> str:
+    """How a cell is written in the ledger: metric(row)[dataset;h=1,dtw=true]."""
+    rest = ",".join(f"{key}={keys[key]}" for key in ("h", "action", "dtw", "table") if key in keys)
+    return f"{metric}({row_id})[{keys.get('dataset', '')}{';' if rest else ''}{rest}]"
+
+
+def read_check(check: str, cells: Cells) -> Reading:
+    """Every relation of a check on some cells."""
+    reading = Reading()
+    for clause in _split(check, ";"):
+        body, bindings = _modifiers(clause)
+        for bound in bindings:
+            for relation in _split(body, " and "):
+                reading.margins += _Relation(relation, bound, cells, reading).margins()
+    return reading
+
+
+def _split(text: str, separator: str) -> list[str]:
+    """Split at `separator` outside brackets."""
+    parts, depth, start = [], 0, 0
+    for index, letter in enumerate(text):
+        depth += (letter in "({") - (letter in ")}")
+        if depth == 0 and text.startswith(separator, index):
+            parts.append(text[start:index].strip())
+            start = index + len(separator)
+    return [*parts, text[start:].strip()]
+
+
+def _modifiers(clause: str) -> tuple[str, list[dict[str, str]]]:
+    """The relation of a clause, and one mapping of names to values for each combination its modifiers ask for."""
+    words = [match for match in MODIFIER.finditer(clause) if _depth(clause[: match.start()]) == 0]
+    if not words:
+        return clause, [{}]
+    choices: list[list[dict[str, str]]] = []
+    for match, after in itertools.zip_longest(words, words[1:]):
+        choices.append(list(_choices(match[1], clause[match.end() : after.start() if after else None].strip())))
+    combined = [
+        {name: value for part in parts for name, value in part.items()} for parts in itertools.product(*choices)
+    ]
+    return clause[: words[0].start()], combined
+
+
+def _depth(text: str) -> int:
+    return sum((letter in "({") - (letter in ")}") for letter in text)
+
+
+def _choices(word: str, text: str) -> Iterator[dict[str, str]]:
+    if word == "with":
+        yield dict(_key_value(pair) for pair in text.split(","))
+        return
+    name, values = ("dataset", text) if word == "on" else tuple(text.split(" in ", 1))
+    for value in values.strip("{}").split(","):
+        yield {name.strip(): value.strip()}
+
+
+def _key_value(pair: str) -> tuple[str, str]:
+    key, value = pair.split("=", 1)
+    return key.strip(), value.strip()
+
+
+class _Relation:
+    """Recursive descent over one relation, with the names its modifiers bound."""
+
+    def __init__(self, text: str, bound: Mapping[str, str], cells: Cells, reading: Reading):
+        self.text, self.at, self.bound, self.cells, self.reading = text, 0, bound, cells, reading
+        self.unit = ""
+        self.complete = True  # every cell so far has a number
+        self.counts = False  # a sum of relations that hold: its margin is a number of relations
+
+    def margins(self) -> list[Margin]:
+        """By how much each of its comparisons is true; none when a cell has no number."""
+        result = self._relation()
+        if self.at != len(self.text.rstrip()) or not isinstance(result, list):
+            raise self._mistake()
+        if not self.complete:
+            return []
+        unit = "relations" if self.counts else self.unit
+        return [replace(margin, unit=unit) for margin in result]
+
+    def _relation(self) -> Numbers | list[Margin]:
+        """A chain of comparisons as margins; without any, the value of the sum."""
+        left, margins = self._sum(), []
+        while (sign := self._peek()) in RELATIONS:
+            self._take()
+            right = self._sum()
+            difference = right - left if sign.startswith("<") else left - right
+            margins.append(Margin(difference, "=" not in sign, self.unit))
+            left = right
+        return margins or left
+
+    def _sum(self) -> Numbers:
+        value = self._product()
+        while self._peek() in ("+", "-"):
+            value = value + self._product() if self._take() == "+" else value - self._product()
+        return value
+
+    def _product(self) -> Numbers:
+        value = self._atom()
+        while self._peek() == "*":
+            self._take()
+            value = value * self._atom()
+        return value
+
+    def _atom(self) -> Numbers:
+        token = self._take()
+        if token == "(":
+            value = self._sum()
+            self._expect(")")
+            return value
+        if token[:1].isdigit():
+            return np.array([float(token)])
+        if not token[:1].isalpha():
+            raise self._mistake()
+        self._expect("(")
+        return self._function(token) if token in FUNCTIONS else self._cell(token)
+
+    def _function(self, name: str) -> Numbers:
+        arguments = [self._argument()]
+        while self._peek() == ",":
+            self._take()
+            arguments.append(self._argument())
+        self._expect(")")
+        return FUNCTIONS[name](arguments)
+
+    def _argument(self) -> Numbers:
+        """A sum, or 1 where a chain of comparisons holds and 0 where it does not; NaN where that is unknown."""
+        found = self._relation()
+        if not isinstance(found, list):
+            return found
+        self.counts = True
+        values = np.stack(np.broadcast_arrays(*(margin.values for margin in found)))
+        held = np.stack(np.broadcast_arrays(*(margin.holds() for margin in found)))
+        return np.where(np.isnan(values).any(0), np.nan, held.all(0))
+
+    def _cell(self, metric: str) -> Numbers:
+        end = self.text.index(")", self.at)
+        row_id, *pairs = self.text[self.at : end].split(",")
+        self.at = end + 1
+        given = {key: value for key, value in self.bound.items() if key in COLUMN_OF_KEY}
+        keys = given | dict(_key_value(pair) for pair in pairs)
+        keys = {key: self.bound.get(value, value) for key, value in keys.items()}
+        metric, row_id = self.bound.get(metric, metric), self.bound.get(row_id.strip(), row_id.strip())
+        try:
+            found = self.cells.find(metric, row_id, keys)
+        except NoNumber as missing:
+            self.reading.missing[missing.place] = missing
+            self.complete = False
+            return np.array([math.nan])
+        self.unit = str(found.rows[0].get("unit", ""))
+        self.reading.cells[label(metric, row_id, keys)] = found.numbers
+        self.reading.tables |= {f"{row['paper']}-{row['table']}": None for row in found.rows}
+        return found.numbers
+
+    def _peek(self) -> str:
+        match = TOKEN.match(self.text, self.at)
+        return match[0].strip() if match else ""
+
+    def _take(self) -> str:
+        match = TOKEN.match(self.text, self.at)
+        if not match:
+            raise self._mistake()
+        self.at = match.end()
+        return match[0].strip()
+
+    def _expect(self, token: str) -> None:
+        if self._take() != token:
+            raise self._mistake()
+
+    def _mistake(self) -> FatalError:
+        return FatalError(f"claims: cannot read the check '{self.text}' at '{self.text[self.at :]}'")
