@@ -58,6 +58,14 @@ H36M_17 = _names(
     """
 )
 
+# MPI-INF-3DHP's test set: the 14 common joints with the pelvis (index 14), the spine and the head.
+MPI_INF_3DHP_17 = _names(
+    """
+    head_top neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee
+    right_ankle left_hip left_knee left_ankle pelvis spine head
+    """
+)
+
 BLAZEPOSE_33 = _names(
     """
     nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear
@@ -87,6 +95,7 @@ JOINT_SETS: dict[str, Sequence[str]] = {
     "hmmr_25": HMMR_25,
     "common_14": COMMON_14,
     "h36m_17": H36M_17,
+    "mpi_inf_3dhp_17": MPI_INF_3DHP_17,
     "blazepose_33": BLAZEPOSE_33,
     "coco_17": COCO_17,
     "penn_13": PENN_13,

@@ -184,3 +184,77 @@ def test_visibility_of_another_shape_is_an_error():
         metrics.acceleration_error(np.zeros((5, 14, 3)), np.zeros((5, 14, 3)), np.ones(4, bool))
     with pytest.raises(FatalError, match=r"\(24,\).*\(25, 2\)"):
         metrics.pck(np.zeros((25, 2)), np.zeros((25, 2)), np.ones(24), 11.2)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_pck_3d_and_its_area_equal_a_loop_over_thresholds_and_joints(batch):
+    target = poses(batch) * 0.3
+    for predicted, truth in both_kinds(target + np.random.default_rng(2).normal(0, 0.06, target.shape), target):
+        seen = np.random.default_rng(3).random((batch, 14)) < 0.7
+        distances = np.sqrt(((np.asarray(predicted, np.float64) - np.asarray(truth)) ** 2).sum(-1))
+        curve = [[np.mean(d[s] < step * 0.005) for d, s in zip(distances, seen, strict=True)] for step in range(31)]
+        flags = torch.from_numpy(seen) if isinstance(predicted, torch.Tensor) else seen
+        found = metrics.pck_3d(predicted, truth, 0.15, flags)
+        assert found.dtype == predicted.dtype and type(found) is type(predicted)
+        np.testing.assert_allclose(np.asarray(found), curve[-1], atol=1e-6)
+        np.testing.assert_allclose(
+            np.asarray(metrics.auc_3d(predicted, truth, visible=flags)), np.mean(curve, 0), atol=1e-6
+        )
+
+
+def test_pck_3d_is_strict_monotone_and_perfect_where_nothing_differs():
+    target = poses(5)
+    assert (metrics.pck_3d(target, target, 0.15) == 1).all()
+    np.testing.assert_allclose(metrics.auc_3d(target, target), 30 / 31)  # nothing is nearer than 0
+    predicted = target + np.random.default_rng(0).normal(0, 0.1, target.shape)
+    shares = np.stack([metrics.pck_3d(predicted, target, threshold) for threshold in (0.05, 0.1, 0.15, 0.2)])
+    assert (np.diff(shares, axis=0) >= 0).all()
+    moved = target + np.array([0.15, 0, 0])
+    assert (metrics.pck_3d(moved, target, 0.1499) == 0).all() and (metrics.pck_3d(moved, target, 0.1501) == 1).all()
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.as_tensor])
+def test_fault_20_pck_3d_misses_unknown_predictions_and_is_undefined_without_truth(kind):
+    target = poses(4)
+    predicted = target.copy()
+    predicted[1, 3] = np.nan
+    truth = target.copy()
+    truth[2, 0] = np.nan
+    seen = np.ones((4, 14), bool)
+    seen[3] = False
+    found = np.asarray(metrics.pck_3d(kind(predicted), kind(truth), 0.15, kind(seen)))
+    np.testing.assert_allclose(found, [1, 13 / 14, np.nan, np.nan])
+    assert np.isfinite(np.asarray(metrics.pck_3d(kind(predicted), kind(truth), 0.15))[3])
+
+
+def test_acceleration_per_second_is_that_of_a_body_in_free_fall():
+    seconds = np.arange(10) / 30
+    heights_mm = -0.5 * 9810 * seconds**2
+    joints = np.stack([0 * heights_mm, heights_mm, 0 * heights_mm], -1)[:, None]
+    np.testing.assert_allclose(metrics.in_mm_per_s2(metrics.acceleration(joints), 30), 9810, rtol=1e-9)
+    np.testing.assert_allclose(metrics.acceleration(joints), 10.9, rtol=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 3), st.sampled_from([np.float32, np.float64]))
+def test_every_metric_of_a_batch_is_that_of_its_members(seed, batch, dtype):
+    rng = np.random.default_rng(seed)
+    predicted, target = rng.standard_normal((2, batch, 6, 14, 3)).astype(dtype) * 0.2
+    functions = [
+        metrics.mpjpe, metrics.pa_mpjpe, metrics.per_vertex_error, metrics.auc_3d, metrics.acceleration_error,
+        lambda p, t: metrics.pck_3d(p, t, 0.15),
+    ]  # fmt: skip
+    for function in functions:
+        together = function(predicted, target)
+        alone = np.stack([function(predicted[index], target[index]) for index in range(batch)])
+        assert together.dtype == dtype
+        np.testing.assert_allclose(together, alone, rtol=1e-5 if dtype == np.float32 else 1e-12)
+        tensors = function(torch.from_numpy(predicted), torch.from_numpy(target))
+        np.testing.assert_allclose(np.asarray(tensors), together, rtol=2e-4 if dtype == np.float32 else 1e-9)
+
+
+def test_vibes_printed_summary_is_ours(vibe):
+    predicted, target = metrics.center_on_hips(vibe["pred"]), metrics.center_on_hips(vibe["gt"])
+    functions = [metrics.mpjpe, metrics.pa_mpjpe, lambda p, _: metrics.acceleration(p), metrics.acceleration_error]
+    means_mm = [function(predicted, target).mean() * 1000 for function in functions]
+    np.testing.assert_allclose(means_mm, vibe["evaluator_summary_mm"], atol=2e-3)

@@ -5,6 +5,10 @@ unit of its input: metres in, metres out. A value that is undefined is NaN, neve
 a caller can leave it out and count it. They are measures, not losses: PA-MPJPE carries no gradient.
 """
 
+import functools
+import operator
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
@@ -15,6 +19,7 @@ from moviestrip.skeleton import COMMON_14, indices_of
 # All joints within this share of their distance from the origin count as one point.
 COINCIDENT_SHARE = {4: 1e-5, 8: 1e-12}
 HIPS_OF_COMMON_14 = tuple(int(index) for index in indices_of(("right_hip", "left_hip"), COMMON_14))
+AUC_THRESHOLDS_M = tuple(step * 0.005 for step in range(31))  # MPI-INF-3DHP's evaluation: 0, 5, ..., 150 mm
 CHUNK_VALUES = 2**18  # per-vertex errors are summed in blocks that stay in the processor's cache
 
 
@@ -77,6 +82,39 @@ def acceleration_error(predicted: Array, target: Array, visible: Array | None = 
         )
     kept = visible[..., :-2] & visible[..., 1:-1] & visible[..., 2:]
     return _nan_where(~kept, error)
+
+
+def in_mm_per_s2(acceleration_mm_per_frame2: Array, fps: float) -> Array:
+    """What mm/frame^2 at `fps` frames a second are in mm/s^2: the frame time is squared, as time is."""
+    return acceleration_mm_per_frame2 * fps**2
+
+
+def pck_3d(predicted: Array, target: Array, threshold: float, visible: Array | None = None) -> Array:
+    """Share of the joints closer than `threshold`, in the input's unit: (..., J, 3) twice -> (...), 0..1.
+
+    With `visible`, (..., J), only these joints count; NaN where none does, or one of them is unknown in the
+    target. A joint that is predicted as NaN counts as missed.
+    """
+    return auc_3d(predicted, target, (threshold,), visible)
+
+
+def auc_3d(
+    predicted: Array, target: Array, thresholds: Sequence[float] = AUC_THRESHOLDS_M, visible: Array | None = None
+) -> Array:
+    """Mean of `pck_3d` over some thresholds: (..., J, 3) twice -> (...), 0..1."""
+    require_same_shape("pck_3d", predicted, target, last=3)
+    distances = _lengths(predicted - target)
+    seen = backend(predicted).ones_like(distances, dtype=bool) if visible is None else visible > 0
+    if tuple(seen.shape) != tuple(distances.shape):
+        raise FatalError(
+            f"pck_3d: visible has shape {tuple(seen.shape)}, the joints {tuple(predicted.shape)}; "
+            f"one flag a joint is needed"
+        )
+    counted = seen.sum(-1)
+    hits = functools.reduce(operator.add, [((distances < threshold) & seen).sum(-1) for threshold in thresholds])
+    share = _as_type_of(hits, predicted) / _as_type_of(counted.clip(1, None) * len(thresholds), predicted)
+    unknown = (~backend(target).isfinite(target).all(-1) & seen).any(-1)
+    return _nan_where((counted == 0) | unknown, share)
 
 
 def pck(predicted_px: Array, target_px: Array, visible: Array, threshold_px: float) -> Array:
