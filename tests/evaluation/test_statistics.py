@@ -27,6 +27,33 @@ def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
     assert 0.83 <= covered / 300 <= 0.95
 
 
+def test_clips_of_one_motion_are_drawn_together():
+    rng = np.random.default_rng(4)
+    motions = rng.normal(80, 10, 12)
+    values, groups = np.repeat(motions, 4)[None], np.repeat([f"m{index}" for index in range(12)], 4)
+    together, apart, once = interval(values, groups=groups), interval(values), interval(motions[None])
+    assert together.mean == apart.mean == pytest.approx(once.mean)
+    assert (together.low, together.high) == pytest.approx((once.low, once.high))
+    assert together.high - together.low > 1.6 * (apart.high - apart.low)
+    alone = np.arange(48)
+    assert interval(values, groups=alone) == apart
+    assert np.isnan(interval(values, groups=np.zeros(48)).low)
+    assert paired_difference(values + 1, values, groups=groups) == pytest.approx((1, 1, 1))
+    with pytest.raises(FatalError, match=r"groups \(3,\)"):
+        interval(values, groups=np.zeros(3))
+
+
+def test_intervals_of_motions_filmed_by_several_cameras_cover_as_often_as_they_say():
+    rng = np.random.default_rng(5)
+    covered = {"groups": 0, "clips": 0}
+    for trial in range(200):
+        values = (np.repeat(rng.normal(5, 2, 30), 4) + rng.normal(0, 0.2, 120))[None]
+        for name, groups in (("groups", np.repeat(np.arange(30), 4)), ("clips", None)):
+            found = interval(values, samples=300, percent=90, seed=trial, groups=groups)
+            covered[name] += found.low <= 5 <= found.high
+    assert 0.82 <= covered["groups"] / 200 <= 0.96 and covered["clips"] / 200 < 0.75
+
+
 def test_seeds_that_disagree_widen_the_interval():
     clips = np.random.default_rng(0).normal(0, 1, 50)
     agree, disagree = np.stack([clips] * 3), np.stack([clips - 5, clips, clips + 5])
