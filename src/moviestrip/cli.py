@@ -256,7 +256,10 @@ def evaluate(
     config: ConfigFiles = None,
 ) -> None:
     """Score predictions on the test clips of some datasets."""
-    stages.evaluate(_job(run, settings, config), variant, seed, dataset)
+    from moviestrip.config import variant_names
+
+    defined = variant if variant in variant_names(_config_folder(config)) else None  # else predictions from elsewhere
+    stages.evaluate(_job(run, settings, config, variant=defined), variant, seed, dataset)
 
 
 @app.command(rich_help_panel="Stages")

@@ -67,6 +67,9 @@ class StageSettings:
             raise ConfigError(f"features.backbone: '{name}' is not known{suggestion(name, known)}")
         return StageSettings({**self._values, "features": {**self._values["features"], "backbone": name}})
 
+    def has(self, key: str) -> bool:
+        return key in self._values
+
     def value(self, key: str) -> Any:
         if key not in self._values:
             raise FatalError(f"this stage reads `{key}`, which it was not handed; list it in the rule's `settings`")

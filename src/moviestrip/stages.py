@@ -31,6 +31,7 @@ from moviestrip.config import (
     VariantSettings,
 )
 from moviestrip.datasets.plan import read_shard
+from moviestrip.errors import ConfigError
 from moviestrip.layout import RunFolder
 from moviestrip.parts import cache_folder
 from moviestrip.provenance import write_provenance
@@ -422,17 +423,16 @@ SIGMAS_FRAMES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 def _best_sigma(job: Job, datasets: Sequence[str], smoothed: Callable[[str, float], pd.DataFrame]) -> float:
     """The Gaussian whose PA-MPJPE is lowest on the validation clips known in 3D, as models are chosen too."""
     from moviestrip.evaluation.baselines import choose_sigma
-    from moviestrip.evaluation.protocols import protocol_named
+    from moviestrip.evaluation.protocols import HMMR
     from moviestrip.evaluation.score import score_predictions
 
-    protocol = protocol_named(job.settings.section(EvaluationSettings).protocol)
     validation = {dataset: selected_clips(job, [dataset], ["validation"]) for dataset in datasets}
     known = {dataset: clips for dataset, clips in validation.items() if (clips["supervision"] == "full_3d").any()}
     labels = {dataset: _labels(job, dataset) for dataset in known}
 
     def error_mm(sigma_frames: float) -> float:
         scores = pd.concat(
-            score_predictions(smoothed(name, sigma_frames), labels[name], clips, protocol, "validation", 0)
+            score_predictions(smoothed(name, sigma_frames), labels[name], clips, HMMR, "validation", 0)
             for name, clips in known.items()
         )
         return scores.loc[(scores["metric"] == "pa_mpjpe") & (scores["condition"] == "all"), "value"].mean()
@@ -448,18 +448,22 @@ def _labels(job: Job, dataset: str) -> pd.DataFrame:
 
 
 def evaluate(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
-    """Score predictions on the test clips of some datasets."""
-    from moviestrip.evaluation.protocols import protocol_named
-    from moviestrip.evaluation.score import score_predictions
+    """Score predictions on the test clips of some datasets, under every protocol that a table needs there."""
+    from moviestrip.evaluation.score import MESH_METRICS, score_under
+    from moviestrip.papers.protocols import metrics_on, protocols_on
 
-    datasets = datasets or job.scored_datasets()
-    protocol = protocol_named(job.settings.section(EvaluationSettings).protocol)
-    for dataset in datasets:
-        path = job.run.predictions(variant, seed, dataset)
-        clips = selected_clips(job, [dataset], ["test"])
-        predictions = read_table(path, tables.PREDICTIONS)
-        scores = score_predictions(predictions, _labels(job, dataset), clips, protocol, variant, seed)
-        inputs = {"predictions": path} | {
+    body, known = job.body(), job.settings.datasets()
+    chosen = job.settings.value("evaluation")["protocol"]
+    stride = job.settings.value("variant")["frame_stride"] if job.settings.has("variant") else 1
+    for dataset in datasets or job.scored_datasets():
+        if dataset not in known:
+            raise ConfigError(f"--dataset {dataset} is not in this configuration; known: {', '.join(known)}")
+        role, path = known[dataset].role, job.run.predictions(variant, seed, dataset)
+        meshes = not metrics_on(role).isdisjoint(MESH_METRICS)
+        protocols, clips = protocols_on(role, chosen), selected_clips(job, [dataset], ["test"])
+        predictions, labels = read_table(path, tables.PREDICTIONS), _labels(job, dataset)
+        scores = score_under(protocols, predictions, labels, clips, variant, seed, body, meshes, stride)
+        inputs = {"predictions": path, "body": job.run.body} | {
             f"labels:{shard}": job.run.labels(dataset, shard) for shard in job.run.shards(dataset)
         }
         job.save(job.run.scores(variant, seed, dataset), scores, tables.SCORES, inputs)

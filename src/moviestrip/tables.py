@@ -189,13 +189,16 @@ TRAINING_LOG = TableSchema("training_log", 1, ("step", "loss"), (
     Column("value", FLOAT, ""),
 ))  # fmt: skip
 
-SCORES = TableSchema("scores", 1, ("variant", "seed", "dataset", "clip_id", "metric", "condition", "horizon", "dtw"), (
+SCORES_KEY = ("variant", "seed", "protocol", "dataset", "clip_id", "metric", "condition", "horizon", "dtw")
+SCORES = TableSchema("scores", 2, SCORES_KEY, (
     Column("variant", TEXT, ""),
     Column("seed", INTEGER, ""),
+    Column("protocol", TEXT, "what decided how it was measured: `moviestrip protocols show NAME`"),
     Column("dataset", TEXT, ""),
     Column("clip_id", TEXT, ""),
+    Column("group", TEXT, "clips of one motion, or of one video, are drawn together for an interval"),
     Column("action", TEXT, ""),
-    Column("metric", TEXT, "pck, mpjpe, pa_mpjpe, accel, accel_error, ..."),
+    Column("metric", TEXT, "pck, mpjpe, pa_mpjpe, pck_3d, auc_3d, accel, accel_error, pve, mesh_posed, mesh_unposed"),
     Column("condition", TEXT, "'all', or 'burst' and 'clean' frames apart"),
     Column("horizon", INTEGER, "future frames; 0 is the current frame"),
     Column("dtw", FLAG, ""),

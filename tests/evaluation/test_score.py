@@ -1,18 +1,27 @@
 """Scoring against a plain frame-by-frame reference, and what it refuses."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from moviestrip import tables
-from moviestrip.errors import FatalError
+from moviestrip.body.load import Body, load_body
+from moviestrip.config import BodySettings
+from moviestrip.errors import ConfigError, FatalError
 from moviestrip.evaluation import metrics
-from moviestrip.evaluation.protocols import HMMR
-from moviestrip.evaluation.score import score_predictions
+from moviestrip.evaluation.protocols import HMMR, MPI_INF_3DHP, SPIN, TCMR, VIBE, VIBE_OFFICIAL
+from moviestrip.evaluation.score import score_predictions, score_under
+from moviestrip.skeleton import COMMON_14, H36M_17
 
 FRAMES = {"a": 9, "b": 12, "c": 2}
+
+
+@pytest.fixture(scope="module")
+def smpl_like(cache: Path) -> Body:
+    return load_body(BodySettings(), cache)
 
 
 @pytest.fixture
@@ -36,7 +45,10 @@ def world() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
                 "joints_3d_m": (joints + rng.normal(0, 0.1, (14, 3))).ravel(),
                 "keypoints_2d": (keypoints[:, :2] + rng.normal(0, 15, (25, 2))).ravel(),
             })  # fmt: skip
-    clips = pd.DataFrame({"clip_id": list(FRAMES), "dataset": "street", "action": ["walk", "run", ""]})
+    clips = pd.DataFrame({
+        "clip_id": list(FRAMES), "dataset": "street", "action": ["walk", "run", ""],
+        "motion_id": ["walk-1", "run-2", ""], "video_id": ["v1", "v2", "v3"],
+    })  # fmt: skip
     return pd.DataFrame(predictions).sample(frac=1, random_state=0), pd.DataFrame(labels), clips
 
 
@@ -125,6 +137,123 @@ def test_a_translation_of_the_truth_matters_only_where_the_protocol_takes_joints
         errors = [scores.loc[scores["metric"] == "accel_error", "value"].to_numpy() for scores in found]
         assert np.allclose(*errors, rtol=1e-3) == equal
         assert np.allclose(*(scores.loc[scores["metric"] == "mpjpe", "value"] for scores in found), rtol=1e-3)
+
+
+def test_every_score_names_its_protocol_and_the_group_it_is_drawn_with(world):
+    scores = score_under((HMMR, VIBE), *world, "v", 0, None, False, 1)
+    assert set(scores["protocol"]) == {"hmmr", "vibe"}
+    assert scores.groupby("clip_id")["group"].first().to_dict() == {"a": "walk-1", "b": "run-2", "c": "v3"}
+    for protocol in (HMMR, VIBE):
+        alone = score_predictions(*world, protocol, "v", 0)
+        both = scores[scores["protocol"] == protocol.name].reset_index(drop=True)
+        pd.testing.assert_frame_equal(alone, both)
+
+
+def test_a_protocol_that_trusts_only_sure_keypoints_counts_fewer_frames(world):
+    predictions, labels, clips = world
+    unsure = labels.assign(keypoints_2d=[np.where(np.arange(75) % 3 == 2, k * 0.2, k) for k in labels["keypoints_2d"]])
+    assert "mpjpe" in set(score_predictions(predictions, unsure, clips, HMMR, "v", 0)["metric"])
+    assert "mpjpe" not in set(score_predictions(predictions, unsure, clips, VIBE, "v", 0)["metric"])
+    assert "mpjpe" in set(score_predictions(predictions, unsure, clips, TCMR, "v", 0)["metric"])
+
+
+def long_world(counts: dict[str, int], body: bool = False) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Clips with every keypoint visible, and poses if wanted."""
+    rng = np.random.default_rng(1)
+    labels, predictions = [], []
+    for clip, count in counts.items():
+        for frame in range(count):
+            keypoints = np.concatenate([rng.uniform(0, 500, (25, 2)), np.ones((25, 1))], 1)
+            joints, pose = rng.standard_normal((14, 3)), rng.normal(0, 0.3, 72) * body
+            labels.append({
+                "clip_id": clip, "frame": frame, "box_scale": 0.5, "keypoints_2d": keypoints.ravel(), "has_3d": True,
+                "joints_3d_m": joints.ravel(), "pose": pose, "betas": rng.normal(0, 1, 10) * body, "burst": "none",
+            })  # fmt: skip
+            predictions.append({
+                "clip_id": clip, "frame": frame, "keypoints_2d": keypoints[:, :2].ravel(),
+                "joints_3d_m": (joints + rng.normal(0, 0.1, (14, 3))).ravel(),
+                "pose": pose + rng.normal(0, 0.1, 72), "betas": rng.normal(0, 1, 10),
+            })  # fmt: skip
+    names = list(counts)
+    clips = pd.DataFrame({"clip_id": names, "dataset": "d", "action": "", "motion_id": names, "video_id": names})
+    return pd.DataFrame(predictions), pd.DataFrame(labels), clips
+
+
+def joints_of_table(table: pd.DataFrame) -> np.ndarray:
+    return metrics.center_on_hips(np.stack(table["joints_3d_m"].to_list()).reshape(-1, 14, 3))
+
+
+def pooled(scores: pd.DataFrame, metric: str) -> float:
+    """The mean over all frames, as VIBE and TCMR print it."""
+    rows = scores[(scores["metric"] == metric) & (scores["condition"] == "all")]
+    return float(np.average(rows["value"], weights=rows["frames"]))
+
+
+def test_vibe_official_drops_remainders_and_runs_across_joins():
+    predictions, labels, clips = long_world({"a": 35, "b": 15, "c": 18})
+    scores = score_predictions(predictions, labels, clips, VIBE_OFFICIAL, "v", 0)
+    kept = (predictions["clip_id"] == "a") & (predictions["frame"] < 32)
+    kept |= (predictions["clip_id"] == "c") & (predictions["frame"] < 16)
+    predicted, target = joints_of_table(predictions[kept]), joints_of_table(labels[kept])
+    assert set(scores["clip_id"]) == {"a", "c"}  # b fills no chunk
+    assert pooled(scores, "mpjpe") == pytest.approx(metrics.mpjpe(predicted, target).mean() * 1000, rel=1e-5)
+    across = metrics.acceleration_error(predicted, target)
+    assert len(across) == 46
+    assert pooled(scores, "accel_error") == pytest.approx(across.mean() * 1000, rel=1e-5)
+    clean = score_predictions(predictions, labels, clips, VIBE, "v", 0)
+    rows = clean[(clean["metric"] == "accel_error") & (clean["condition"] == "all")]
+    assert rows["frames"].sum() == 33 + 13 + 16 and pooled(clean, "accel_error") != pytest.approx(across.mean() * 1000)
+
+
+def test_a_model_of_every_second_frame_is_measured_at_its_own_rate():
+    predictions, labels, clips = long_world({"a": 12})
+    scores = score_predictions(predictions, labels, clips, TCMR, "v", 0, frame_stride=2)
+    predicted, target = joints_of_table(predictions), joints_of_table(labels)
+    halves = [metrics.acceleration_error(predicted[start::2], target[start::2]) for start in (0, 1)]
+    assert pooled(scores, "accel_error") == pytest.approx(np.concatenate(halves).mean() * 1000, rel=1e-5)
+    row = scores[(scores["metric"] == "accel_error") & (scores["condition"] == "all")].iloc[0]
+    assert row["frames"] == 8
+
+
+def test_mesh_errors_equal_the_posed_bodies(smpl_like):
+    predictions, labels, clips = long_world({"a": 3, "b": 2}, body=True)
+    scores = pd.concat([score_predictions(predictions, labels, clips, p, "v", 0, smpl_like) for p in (HMMR, VIBE)])
+    found = scores[scores["condition"] == "all"].set_index(["metric", "clip_id"])["value"]
+    for clip in ("a", "b"):
+        sides = [table[table["clip_id"] == clip] for table in (predictions, labels)]
+        pose, betas = ([tables.stack(side[name]) for side in sides] for name in ("pose", "betas"))
+        posed = [smpl_like.forward(*parameters)[0] for parameters in zip(pose, betas, strict=True)]
+        rest = [smpl_like.forward(0 * p, b)[0] for p, b in zip(pose, betas, strict=True)]
+        for name, meshes in (("mesh_posed", posed), ("mesh_unposed", rest)):
+            expected = np.linalg.norm(meshes[0] - meshes[1], axis=-1).mean() * 1000
+            assert found[name, clip] == pytest.approx(expected, rel=1e-4)
+        assert found["pve", clip] == found["mesh_posed", clip]
+
+
+def test_seventeen_joints_come_from_the_body_and_are_measured_from_the_pelvis(smpl_like):
+    predictions, labels, clips = long_world({"a": 4}, body=True)
+    scores = score_predictions(predictions, labels, clips, MPI_INF_3DHP, "v", 0, smpl_like)
+    found = scores[scores["condition"] == "all"].set_index("metric")["value"]
+    joints = []
+    for table in (predictions, labels):
+        pose, betas = (np.stack(table[name].to_list()).astype(np.float32) for name in ("pose", "betas"))
+        posed = smpl_like.joint_regressor_h36m @ smpl_like.forward(pose, betas)[0]
+        joints.append(posed - posed[:, :1])  # the first of H36M_17 is the pelvis
+    distances = np.linalg.norm(joints[0] - joints[1], axis=-1) * 1000
+    assert found["mpjpe"] == pytest.approx(distances.mean(), rel=1e-4)
+    common = distances[:, [index for index, name in enumerate(H36M_17) if name in COMMON_14]]
+    assert found["pck_3d"] == pytest.approx((common < 150).mean() * 100, abs=1e-4)
+    curve = [(common < threshold).mean() for threshold in range(0, 151, 5)]
+    assert found["auc_3d"] == pytest.approx(np.mean(curve) * 100, abs=0.2)
+
+
+def test_joints_that_the_truth_lacks_are_named(smpl_like):
+    world = long_world({"a": 4})
+    with pytest.raises(ConfigError, match=r"'mpi-inf-3dhp' measures pelvis, spine, head, but the truth here is 14"):
+        score_predictions(*world, MPI_INF_3DHP, "v", 0, smpl_like)
+    with pytest.raises(ConfigError, match=r"'spin' measures pelvis, but no body was given"):
+        score_predictions(*world, SPIN, "v", 0)
+    assert not {"pve", "mesh_posed"} & set(score_predictions(*world, VIBE, "v", 0, smpl_like)["metric"])
 
 
 def test_a_missing_prediction_is_named(world):

@@ -14,7 +14,7 @@ from moviestrip.papers.table import build_table
 from moviestrip.papers.worlds import Setting
 
 SETTING = Setting(
-    "miniature", "free body", "BlazePose full (embedded)", "blazepose-full", "hmmr",
+    "miniature", "free body", "BlazePose full (embedded)", "blazepose-full", "papers",
     ("studio", "street", "gym", "court"), ("single-view", "contextual"), (0,), 200, 95.0, 0,
 )  # fmt: skip
 
@@ -23,13 +23,33 @@ SETTING = Setting(
 def scores() -> pd.DataFrame:
     rng = np.random.default_rng(1)
     rows = [
-        (variant, 0, dataset, f"c{clip}", "", metric, "all", 0, rng.normal(80, 5), "mm", False, 64, 0)
+        (
+            variant,
+            0,
+            protocol,
+            dataset,
+            f"c{clip}",
+            f"m{clip}",
+            "",
+            metric,
+            "all",
+            0,
+            rng.normal(80, 5),
+            "mm",
+            False,
+            64,
+            0,
+        )
+        for protocol in ("hmmr", "vibe", "tcmr", "tcmr-table6", "phd")
         for variant in SETTING.variants
         for dataset in ("street", "gym", "court")
         for metric in ("pck", "mpjpe", "pa_mpjpe", "accel", "accel_error")
         for clip in range(5)
     ]
-    names = "variant seed dataset clip_id action metric condition horizon value unit dtw frames degenerate_frames"
+    names = (
+        "variant seed protocol dataset clip_id group action metric condition horizon value unit dtw frames "
+        "degenerate_frames"
+    )
     return pd.DataFrame(rows, columns=names.split())
 
 

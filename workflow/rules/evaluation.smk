@@ -7,6 +7,7 @@ rule evaluate:
         clips=shard_files("clips", TEST_DATASETS),
         attributes=shard_files("attributes", TEST_DATASETS),
         labels=shard_files("labels", TEST_DATASETS),
+        body=f"{ROOT}/body.json",
     output:
         for_each_scored("scores"),
     log:
@@ -14,7 +15,9 @@ rule evaluate:
     conda:
         "../../envs/evaluation.yaml"
     params:
-        settings=settings("evaluation"),
+        settings=settings(
+            "evaluation.protocol", "body", "dataset_settings", "variant.frame_stride"
+        ),
     shell:
         "moviestrip evaluate {wildcards.variant} {wildcards.seed} {SCORED} --run {ROOT}"
         " --settings {params.settings:q} 2> {log}"

@@ -2,12 +2,15 @@
 
 The papers evaluate in slightly different ways, and several choices are in their code alone. A protocol is
 therefore data that a table's caption can name and a user can print, never a default hidden in a function.
+What a paper's evaluation also does and no clip of ours allows is listed as `not_here`, not left out in silence.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from moviestrip.errors import ConfigError
+
+RELEASE = "HMMR's released evaluation"
 
 
 def choice(value: Any, source: str) -> Any:
@@ -21,44 +24,165 @@ class Protocol:
 
     name: str
     title: str
-    joints: Literal["common_14"] = choice(
-        "common_14", "HMMR's released evaluation: the 14 joints that LSP and Human3.6M share"
+    sources: tuple[tuple[str, str], ...] = ()  # (choice, source) where a protocol has another reason than HMMR
+    not_here: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = choice(
+        ("pck", "mpjpe", "pa_mpjpe", "accel", "accel_error", "mesh_posed", "mesh_unposed"),
+        "HMMR sections 5, 6 and Table 6; mesh errors where the truth is a body",
     )
-    regressor: Literal["h36m_17"] = choice(
-        "h36m_17", "HMMR's released evaluation: joints are regressed from the mesh's vertices"
+    joints: Literal["common_14", "mpi_inf_3dhp_17"] = choice(
+        "common_14", f"{RELEASE}: the 14 joints that LSP and Human3.6M share"
     )
-    root: Literal["hip_midpoint", "as_given"] = choice(
-        "hip_midpoint", "HMMR's released evaluation: both poses move the midpoint of the hips to 0"
+    regressor: Literal["h36m_17"] = choice("h36m_17", f"{RELEASE}: joints are regressed from the mesh's vertices")
+    root: Literal["hip_midpoint", "pelvis", "as_given"] = choice(
+        "hip_midpoint", f"{RELEASE}: both poses move the midpoint of the hips to 0"
     )
     alignment: Literal["similarity"] = choice(
         "similarity", "HMMR section 5: Procrustes with scale, of each frame by itself"
     )
     minimum_visible_3d: int = choice(
-        7, "HMMR's released evaluation: a frame needs more than six of the 14 keypoints visible for 3D metrics"
+        7, f"{RELEASE}: a frame needs more than six of the 14 keypoints visible for 3D metrics"
     )
+    visible_above: float = choice(0.0, f"{RELEASE}: a keypoint is visible with any confidence above 0")
     minimum_visible_2d: int = choice(6, "HMMR section 5: frames with fewer than six visible keypoints are skipped")
     pck_share: float = choice(0.05, "HMMR section 6.1: alpha = 0.05")
-    pck_reference_px: float = choice(224, "HMMR's released evaluation: alpha is of the crop's side, not of the person")
-    pck_camera: Literal["hmmr"] = choice(
-        "hmmr", "HMMR's released evaluation: PCK follows the best scale and translation of each frame"
+    pck_reference_px: float = choice(224, f"{RELEASE}: alpha is of the crop's side, not of the person")
+    pck_camera: Literal["hmmr"] = choice("hmmr", f"{RELEASE}: PCK follows the best scale and translation of each frame")
+    mesh_root: Literal["as_given"] = choice(
+        "as_given", f"{RELEASE}: vertices are compared where the body puts them without a translation, not aligned"
     )
-    acceleration_root: Literal["hip_midpoint", "as_given"] = choice(
+    sequences: Literal["clips", "chunks_of_16"] = choice(
+        "clips", f"{RELEASE}: each clip is a sequence; a triplet of frames lies within one clip"
+    )
+    acceleration_root: Literal["hip_midpoint", "pelvis", "as_given"] = choice(
         "hip_midpoint",
         "ours: predictions have no translation in the room, so both sides are measured from the hips; "
         "the release takes joints as they are stored, which there also have none",
     )
     acceleration_unit: Literal["mm/frame^2"] = choice(
-        "mm/frame^2", "HMMR's released evaluation: never divided by the frame time, though the papers print mm/s^2"
+        "mm/frame^2", f"{RELEASE}: never divided by the frame time, though the papers print mm/s^2"
     )
-    video_weights: Literal["equal"] = choice("equal", "HMMR's released evaluation: the mean of the videos' means")
+    video_weights: Literal["equal", "frames"] = choice("equal", f"{RELEASE}: the mean of the videos' means")
 
     @property
     def pck_threshold_px(self) -> float:
         return self.pck_share * self.pck_reference_px
 
+    def source_of(self, choice_name: str) -> str:
+        own = dict(self.sources)
+        return own.get(choice_name) or next(f.metadata["source"] for f in fields(self) if f.name == choice_name)
 
-HMMR = Protocol(name="hmmr", title="HMMR (sections 5 and 6)")
-PROTOCOLS = {protocol.name: protocol for protocol in (HMMR,)}
+    def choices(self) -> list[str]:
+        """Names of the choices, in order."""
+        return [item.name for item in fields(self) if "source" in item.metadata]
+
+
+@dataclass(frozen=True)
+class ForecastProtocol(Protocol):
+    """How forecasts are scored besides; the values are PHD's. Its time warping is `evaluation.dtw`'s."""
+
+    condition_frames: int = choice(15, "PHD section 4: conditioned on 15 images, as many as the encoder sees")
+    horizons_frames: tuple[int, ...] = choice((1, 5, 10, 20, 30), "PHD Tables 2 and 4 to 8")
+    start_every_frames_3d: int = choice(25, "PHD section 4.2: on Human3.6M a forecast starts at every 25th frame")
+    start_every_frames_2d: int = choice(1, "PHD section 4.2: on Penn Action a forecast starts at every frame")
+
+
+def varied(
+    base: Protocol, name: str, title: str, not_here: tuple[str, ...] = (), **changed: tuple[Any, str]
+) -> Protocol:
+    """A protocol that differs from another in some choices, each given as (value, source)."""
+    values = {key: value for key, (value, _) in changed.items()}
+    sources = dict(base.sources) | {key: source for key, (_, source) in changed.items()}
+    return replace(base, name=name, title=title, not_here=not_here, sources=tuple(sources.items()), **values)
+
+
+FRONTAL = "only Human3.6M's frontal camera: the clips here do not say which camera filmed them, all count"
+MEN_AND_WOMEN = "the truth is posed with the body of the person's sex: the bodies here are one neutral body"
+
+HMMR = Protocol(
+    name="hmmr",
+    title="HMMR (sections 5 and 6)",
+    not_here=(MEN_AND_WOMEN, "Human3.6M's camera 3 at 25 frames a second: all cameras count"),
+)
+VIBE = varied(
+    HMMR,
+    "vibe",
+    "VIBE, each video by itself",
+    metrics=(("mpjpe", "pa_mpjpe", "pve", "accel", "accel_error"), "VIBE section 4 and Tables 1 to 3"),
+    joints=("common_14", "VIBE's released evaluation: rows of the H36M regressor, its J14"),
+    root=("hip_midpoint", "VIBE's released evaluation: the middle of joints 2 and 3, the hips"),
+    minimum_visible_3d=(7, "VIBE's 3DPW preparation: frames with more than six keypoints"),
+    visible_above=(0.3, "VIBE's 3DPW preparation: ... of a confidence above 0.3"),
+    mesh_root=("as_given", "VIBE's released evaluation: vertices are compared unaligned, truth from the neutral body"),
+    sequences=("clips", "ours: a triplet of frames never spans two videos; `vibe-official` does as the release"),
+    acceleration_root=("hip_midpoint", "VIBE's released evaluation: from the centred joints"),
+    acceleration_unit=("mm/frame^2", "VIBE's released evaluation: second differences times 1000, no frame time"),
+    video_weights=("frames", "VIBE's released evaluation: the mean over all frames"),
+)
+VIBE_OFFICIAL = varied(
+    VIBE,
+    "vibe-official",
+    "VIBE exactly as released, chunk joins included",
+    sequences=(
+        "chunks_of_16",
+        "VIBE's released evaluation: frames come in chunks of 16 without overlap, the remainder of a video is "
+        "dropped, and second differences run on across the joins of chunks and of videos",
+    ),
+)
+SPIN = varied(
+    VIBE,
+    "spin",
+    "SPIN",
+    not_here=(MEN_AND_WOMEN,),
+    metrics=(("mpjpe", "pa_mpjpe"), "SPIN's released evaluation on 3DPW and Human3.6M"),
+    joints=("common_14", "SPIN's released evaluation: rows of the H36M regressor, its J14"),
+    root=("pelvis", "SPIN's released evaluation: row 0 of the H36M regressor, the pelvis, moves to 0"),
+    acceleration_root=("pelvis", "as the positions; SPIN measures no acceleration"),
+    minimum_visible_3d=(0, "SPIN's released evaluation: every frame of its lists"),
+    visible_above=(0.0, "of no consequence where every frame counts"),
+    video_weights=("frames", "SPIN's released evaluation: the mean over all frames"),
+)
+TCMR = varied(
+    VIBE,
+    "tcmr",
+    "TCMR (Tables 1 to 5, 7 and 8)",
+    not_here=("3DPW's own flag of frames with a trusted camera: every frame with truth counts",),
+    metrics=(("mpjpe", "pa_mpjpe", "pve", "accel", "accel_error"), "TCMR, 'Evaluation metrics', and its tables"),
+    minimum_visible_3d=(0, "TCMR's released evaluation: every frame that its data hold"),
+    visible_above=(0.0, "of no consequence where every frame counts"),
+    mesh_root=("as_given", "TCMR's released evaluation: vertices unaligned, though the paper speaks of the root"),
+    sequences=("clips", "TCMR's released evaluation: accelerations within each sequence"),
+    video_weights=("frames", "TCMR's released evaluation: all frames of all sequences pooled"),
+)
+TCMR_TABLE6 = varied(TCMR, "tcmr-table6", "TCMR Table 6", not_here=(*TCMR.not_here, FRONTAL))
+MPI_INF_3DHP = varied(
+    TCMR,
+    "mpi-inf-3dhp",
+    "MPI-INF-3DHP's test set, as VIBE and TCMR use it",
+    not_here=("the test set's valid frames (about every tenth) for positions: every frame with truth counts",),
+    metrics=(
+        ("mpjpe", "pa_mpjpe", "pck_3d", "auc_3d", "accel", "accel_error"),
+        "VIBE Table 1, TCMR Table 4; PCK below 150 mm and its mean over 0, 5, ..., 150 mm as the dataset's own "
+        "evaluation has them, on the 14 common joints",
+    ),
+    joints=("mpi_inf_3dhp_17", "the test set's annotation: the 14 common joints, pelvis, spine and head"),
+    root=("pelvis", "TCMR's released evaluation: joint 14, the pelvis, moves to 0"),
+    acceleration_root=("pelvis", "TCMR's released evaluation: from the centred joints of every frame"),
+)
+PHD = ForecastProtocol(
+    name="phd",
+    title="PHD (section 4; nothing of its evaluation is released)",
+    metrics=("pck", "mpjpe", "pa_mpjpe", "accel", "accel_error"),
+    sources=(
+        ("metrics", "PHD section 4.1 and Table 1: PA-MPJPE ('Reconst.') and MPJPE on Human3.6M, PCK on Penn Action"),
+        ("root", "assumed as in HMMR, whose data and baselines PHD shares"),
+        ("pck_share", "PHD section 4.2: PCK at alpha = 0.05"),
+        ("pck_camera", "PHD section 4.2: assumed as in HMMR, since forecasts have no camera"),
+    ),
+)
+PROTOCOLS = {
+    protocol.name: protocol for protocol in (HMMR, VIBE, VIBE_OFFICIAL, SPIN, TCMR, TCMR_TABLE6, MPI_INF_3DHP, PHD)
+}
 
 
 def protocol_named(name: str) -> Protocol:
@@ -68,7 +192,12 @@ def protocol_named(name: str) -> Protocol:
 
 
 def describe(protocol: Protocol) -> str:
-    """One line a choice: its name, its value, where it comes from."""
-    chosen = [item for item in fields(protocol) if "source" in item.metadata]
-    lines = [f"  {item.name} = {getattr(protocol, item.name)}: {item.metadata['source']}" for item in chosen]
-    return "\n".join([f"{protocol.name}: {protocol.title}", *lines])
+    """One line a choice: its name, its value, where it comes from; then what the paper does and we cannot."""
+    lines = [f"  {name} = {_text(getattr(protocol, name))}: {protocol.source_of(name)}" for name in protocol.choices()]
+    return "\n".join(
+        [f"{protocol.name}: {protocol.title}", *lines, *(f"  not here: {line}" for line in protocol.not_here)]
+    )
+
+
+def _text(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

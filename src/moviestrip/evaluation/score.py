@@ -5,24 +5,26 @@ that the protocol skips is not counted. A frame where a metric is undefined is l
 broken predictions show in the table instead of flattering it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from moviestrip.errors import FatalError
+from moviestrip.body.load import Body
+from moviestrip.errors import ConfigError, FatalError
 from moviestrip.evaluation import metrics
+from moviestrip.evaluation.meshes import BodyPoses, h36m_joints, posed_mesh_errors, unposed_mesh_errors
 from moviestrip.evaluation.protocols import Protocol
-from moviestrip.skeleton import COMMON_14
+from moviestrip.skeleton import COMMON_14, H36M_17, JOINT_SETS, indices_of
 from moviestrip.tables import SCORES, empty, stack
 
 MM = 1000.0
 PERCENT = 100.0
-ROOTS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "hip_midpoint": metrics.center_on_hips,
-    "as_given": lambda joints: joints,
-}
+ROOT_JOINTS = {"hip_midpoint": ("right_hip", "left_hip"), "pelvis": ("pelvis",), "as_given": ()}
+PCK_3D_M = 0.150
+CHUNK_FRAMES = 16
+MESH_METRICS = ("pve", "mesh_posed", "mesh_unposed")
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,34 @@ class Frames:
     number: np.ndarray  # (N,) index in the clip
     burst: np.ndarray  # (N,) an occlusion or blur burst is on the frame
     has_3d: np.ndarray  # (N,)
-    visible: np.ndarray  # (N, 25)
+    has_body: np.ndarray  # (N,) the truth's pose and shape are known, and not only its joints
+    confidence: np.ndarray  # (N, 25)
     predicted_px: np.ndarray  # (N, 25, 2) in the crop's scale
     target_px: np.ndarray  # (N, 25, 2)
     predicted_m: np.ndarray  # (N, 14, 3) wherever its origin is
     target_m: np.ndarray  # (N, 14, 3)
+    predicted_body: BodyPoses
+    target_body: BodyPoses
+
+
+@dataclass(frozen=True)
+class Joints:
+    """Joints of both sides before any is centred, and the frames where the truth has them."""
+
+    names: tuple[str, ...]
+    predicted_m: np.ndarray  # (N, J, 3)
+    target_m: np.ndarray  # (N, J, 3)
+    known: np.ndarray  # (N,)
+
+    def centred(self, root: str, chosen: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Some joints of both sides, measured from the middle of the root joints."""
+        at, order = indices_of(ROOT_JOINTS[root], self.names), indices_of(chosen, self.names)
+        if len(at) == 0:
+            return self.predicted_m[:, order], self.target_m[:, order]
+        predicted_m, target_m = (
+            side[:, order] - side[:, at].mean(1, keepdims=True) for side in (self.predicted_m, self.target_m)
+        )
+        return predicted_m, target_m
 
 
 @dataclass(frozen=True)
@@ -53,24 +78,65 @@ class Measure:
 
 
 def score_predictions(
-    predictions: pd.DataFrame, labels: pd.DataFrame, clips: pd.DataFrame, protocol: Protocol, variant: str, seed: int
+    predictions: pd.DataFrame,
+    labels: pd.DataFrame,
+    clips: pd.DataFrame,
+    protocol: Protocol,
+    variant: str,
+    seed: int,
+    body: Body | None = None,
+    frame_stride: int = 1,
 ) -> pd.DataFrame:
-    """SCORES of every clip in `clips`, each of whose labelled frames must have been predicted."""
+    """SCORES of every clip in `clips`, each of whose labelled frames must have been predicted.
+
+    Args:
+        clips: CLIPS, or any table of clip_id, dataset, video_id, action and motion_id.
+        body: with it, mesh errors and joints that are not stored can be measured.
+        frame_stride: accelerations are of frames t - n, t, t + n: of a model that read every n-th frame.
+    """
+    return score_under((protocol,), predictions, labels, clips, variant, seed, body, body is not None, frame_stride)
+
+
+def score_under(
+    protocols: Sequence[Protocol],
+    predictions: pd.DataFrame,
+    labels: pd.DataFrame,
+    clips: pd.DataFrame,
+    variant: str,
+    seed: int,
+    body: Body | None,
+    meshes: bool,
+    frame_stride: int,
+) -> pd.DataFrame:
+    """As `score_predictions`, under several protocols; what they share is computed once, mesh errors if `meshes`."""
     if len(clips) == 0:
         return empty(SCORES)
     clips = clips.sort_values("clip_id", ignore_index=True)
     frames = join_frames(predictions, labels, clips)
-    parts = [part for measure in measures(frames, protocol) for part in _scores_of(measure, clips)]
-    table = pd.concat(parts, ignore_index=True).assign(variant=variant, seed=seed, horizon=0, dtw=False)
-    order = ["dataset", "metric", "condition", "clip_id"]
+    wanted = {metric for protocol in protocols for metric in protocol.metrics} & set(MESH_METRICS)
+    errors_m = mesh_errors(frames, body, wanted) if body is not None and meshes else {}
+    parts = [
+        part.assign(protocol=protocol.name)
+        for protocol in protocols
+        for measure in measures(frames, protocol, body, errors_m, frame_stride)
+        for part in _scores_of(measure, clips)
+    ]
+    table = pd.concat(parts, ignore_index=True) if parts else empty(SCORES)
+    table = table.assign(variant=variant, seed=seed, horizon=0, dtw=False)
+    order = ["protocol", "dataset", "metric", "condition", "clip_id"]
     return table[[column.name for column in SCORES.columns]].sort_values(order, ignore_index=True)
+
+
+def groups_of(clips: pd.DataFrame) -> pd.Series:
+    """What says that clips are not independent: the motion they show, or where that is unknown their video."""
+    return clips["motion_id"].where(clips["motion_id"] != "", clips["video_id"])
 
 
 def join_frames(predictions: pd.DataFrame, labels: pd.DataFrame, clips: pd.DataFrame) -> Frames:
     """Pair predictions with labels on (clip, frame), in the order of `clips`."""
     labels = labels[labels["clip_id"].isin(clips["clip_id"])]
     joined = labels.merge(
-        predictions[["clip_id", "frame", "joints_3d_m", "keypoints_2d"]],
+        predictions[["clip_id", "frame", "joints_3d_m", "keypoints_2d", "pose", "betas"]],
         on=["clip_id", "frame"],
         how="left",
         suffixes=("", "_predicted"),
@@ -82,16 +148,20 @@ def join_frames(predictions: pd.DataFrame, labels: pd.DataFrame, clips: pd.DataF
     joined = joined.assign(position=joined["clip_id"].map(position)).sort_values(["position", "frame"])
     keypoints = stack(joined["keypoints_2d"], 25, 3)
     scale = joined["box_scale"].to_numpy(np.float32)[:, None, None]
+    has_3d, truth = joined["has_3d"].to_numpy(bool), BodyPoses(stack(joined["pose"], 72), stack(joined["betas"], 10))
     return Frames(
         clip=joined["position"].to_numpy(np.int64),
         number=joined["frame"].to_numpy(np.int64),
         burst=joined["burst"].to_numpy(object) != "none",
-        has_3d=joined["has_3d"].to_numpy(bool),
-        visible=keypoints[..., 2] > 0,
+        has_3d=has_3d,
+        has_body=has_3d & (truth.pose != 0).any(-1),  # zeros stand for a pose that is not known
+        confidence=keypoints[..., 2],
         predicted_px=stack(joined["keypoints_2d_predicted"], 25, 2) * scale,
         target_px=keypoints[..., :2] * scale,
         predicted_m=stack(joined["joints_3d_m_predicted"], 14, 3),
         target_m=stack(joined["joints_3d_m"], 14, 3),
+        predicted_body=BodyPoses(stack(joined["pose_predicted"], 72), stack(joined["betas_predicted"], 10)),
+        target_body=truth,
     )
 
 
@@ -111,39 +181,113 @@ def _require_complete(joined: pd.DataFrame, clips: pd.DataFrame) -> None:
         )
 
 
-def measures(frames: Frames, protocol: Protocol) -> Iterator[Measure]:
-    """Every metric that the labels allow, on every frame at once."""
-    enough_2d = frames.visible.sum(-1) >= protocol.minimum_visible_2d
+def mesh_errors(frames: Frames, body: Body, wanted: Iterable[str]) -> dict[str, np.ndarray]:
+    """Mesh errors in metres of every frame whose body is known, by metric; NaN elsewhere."""
+    chosen = frames.has_body
+    pair = [BodyPoses(side.pose[chosen], side.betas[chosen]) for side in (frames.predicted_body, frames.target_body)]
+    found: dict[str, np.ndarray] = {}
+    for name, function in (("posed", posed_mesh_errors), ("unposed", unposed_mesh_errors)):
+        same = [metric for metric in wanted if (metric == "mesh_unposed") == (name == "unposed")]
+        if same and chosen.any():
+            values = np.full(len(chosen), np.nan, np.float32)
+            values[chosen] = function(body, *pair)
+            found |= dict.fromkeys(same, values)
+    return found
+
+
+def measures(
+    frames: Frames, protocol: Protocol, body: Body | None, errors_m: Mapping[str, np.ndarray], frame_stride: int
+) -> Iterator[Measure]:
+    """Every metric that the protocol measures and the labels allow, on every frame at once."""
+    if "pck" in protocol.metrics:
+        yield _pck(frames, protocol)
+    joints = joints_of(frames, protocol, body)
+    seen = (frames.confidence[:, : len(COMMON_14)] > protocol.visible_above).sum(-1)
+    in_3d = joints.known & (seen >= protocol.minimum_visible_3d)
+    if protocol.sequences == "chunks_of_16":
+        kept = _in_whole_chunks(frames, in_3d | ~frames.has_3d)
+        in_3d, triplets = in_3d & kept, _joined_triplets(kept)
+    else:
+        triplets = _triplets(frames, frame_stride)
+    for metric, unit, values in _positions(joints, protocol):
+        yield Measure(metric, unit, frames.clip, frames.burst, in_3d, values)
+    for metric in [name for name in protocol.metrics if name in errors_m]:
+        yield Measure(metric, "mm", frames.clip, frames.burst, in_3d & frames.has_body, errors_m[metric] * MM)
+    yield from _accelerations(frames, joints, protocol, triplets, in_3d)
+
+
+def _pck(frames: Frames, protocol: Protocol) -> Measure:
+    visible = frames.confidence > protocol.visible_above
+    enough = visible.sum(-1) >= protocol.minimum_visible_2d
     share = metrics.pck_after_optimal_camera(
-        frames.predicted_px, frames.target_px, frames.visible, protocol.pck_threshold_px, protocol.minimum_visible_2d
+        frames.predicted_px, frames.target_px, visible, protocol.pck_threshold_px, protocol.minimum_visible_2d
     )
-    yield Measure("pck", "%", frames.clip, frames.burst, enough_2d, share * PERCENT)
-
-    in_3d = frames.has_3d & (frames.visible[:, : len(COMMON_14)].sum(-1) >= protocol.minimum_visible_3d)
-    predicted_m, target_m = (ROOTS[protocol.root](joints) for joints in (frames.predicted_m, frames.target_m))
-    for name, function in (("mpjpe", metrics.mpjpe), ("pa_mpjpe", metrics.pa_mpjpe)):
-        values = function(predicted_m, target_m) * MM
-        yield Measure(name, "mm", frames.clip, frames.burst, in_3d, values)
-
-    whole, clip, burst = _triplets(frames)
-    unit, root = protocol.acceleration_unit, ROOTS[protocol.acceleration_root]
-    predicted_m, target_m = root(frames.predicted_m), root(frames.target_m)
-    accelerations = metrics.acceleration(predicted_m) * MM
-    yield Measure("accel", unit, clip, burst, whole, accelerations)
-    errors = metrics.acceleration_error(predicted_m, target_m) * MM
-    yield Measure("accel_error", unit, clip, burst, whole & _all_three(in_3d), errors)
+    return Measure("pck", "%", frames.clip, frames.burst, enough, share * PERCENT)
 
 
-def _triplets(frames: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each three neighbouring rows: whether they are three frames in a row of one clip, the clip, any burst."""
-    steady = (np.diff(frames.number) == 1) & (np.diff(frames.clip) == 0)
-    whole = steady[:-1] & steady[1:]
-    burst = frames.burst[:-2] | frames.burst[1:-1] | frames.burst[2:]
-    return whole, frames.clip[1:-1], burst
+def _positions(joints: Joints, protocol: Protocol) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Metric, unit and value of every frame."""
+    predicted_m, target_m = joints.centred(protocol.root, JOINT_SETS[protocol.joints])
+    if "mpjpe" in protocol.metrics:
+        yield "mpjpe", "mm", metrics.mpjpe(predicted_m, target_m) * MM
+    if "pa_mpjpe" in protocol.metrics:
+        yield "pa_mpjpe", "mm", metrics.pa_mpjpe(predicted_m, target_m) * MM
+    if "pck_3d" in protocol.metrics:
+        common = joints.centred(protocol.root, COMMON_14)
+        yield "pck_3d", "%", metrics.pck_3d(*common, PCK_3D_M) * PERCENT
+        yield "auc_3d", "%", metrics.auc_3d(*common) * PERCENT
 
 
-def _all_three(flags: np.ndarray) -> np.ndarray:
-    return flags[:-2] & flags[1:-1] & flags[2:]
+def _accelerations(
+    frames: Frames, joints: Joints, protocol: Protocol, triplets: np.ndarray, in_3d: np.ndarray
+) -> Iterator[Measure]:
+    if "accel" not in protocol.metrics:
+        return
+    sides = joints.centred(protocol.acceleration_root, JOINT_SETS[protocol.joints])
+    predicted_m, target_m = (side[triplets] for side in sides)
+    clip, burst = frames.clip[triplets[:, 1]], frames.burst[triplets].any(-1)
+    unit, known = protocol.acceleration_unit, in_3d[triplets].all(-1)
+    accelerations = metrics.acceleration(predicted_m)[:, 0] * MM
+    yield Measure("accel", unit, clip, burst, np.ones_like(known), accelerations)
+    errors = metrics.acceleration_error(predicted_m, target_m)[:, 0] * MM
+    yield Measure("accel_error", unit, clip, burst, known, errors)
+
+
+def joints_of(frames: Frames, protocol: Protocol, body: Body | None) -> Joints:
+    """The stored joints where they are enough for the protocol, else those of the posed bodies."""
+    wanted = (*JOINT_SETS[protocol.joints], *ROOT_JOINTS[protocol.root], *ROOT_JOINTS[protocol.acceleration_root])
+    missing = [name for name in wanted if name not in COMMON_14]
+    if not missing:
+        return Joints(tuple(COMMON_14), frames.predicted_m, frames.target_m, frames.has_3d)
+    if body is None or (frames.has_3d.any() and not frames.has_body.any()):
+        lacking = "no body was given" if body is None else "the truth here is 14 joints without a body"
+        raise ConfigError(
+            f"evaluation.protocol: '{protocol.name}' measures {', '.join(dict.fromkeys(missing))}, but {lacking}; "
+            f"choose hmmr, vibe or tcmr"
+        )
+    predicted_m, target_m = (h36m_joints(body, side) for side in (frames.predicted_body, frames.target_body))
+    return Joints(tuple(H36M_17), predicted_m, target_m, frames.has_body)
+
+
+def _triplets(frames: Frames, stride: int) -> np.ndarray:
+    """Rows (K, 3) of three frames of one clip, each `stride` frames after the other."""
+    first = np.arange(max(0, len(frames.number) - 2 * stride))
+    rows = first[:, None] + stride * np.arange(3)
+    steady = (np.diff(frames.number[rows]) == stride).all(-1) & (np.diff(frames.clip[rows]) == 0).all(-1)
+    return rows[steady]
+
+
+def _in_whole_chunks(frames: Frames, usable: np.ndarray) -> np.ndarray:
+    """Of the usable frames of each clip those that fill chunks from its start; the remainder is dropped."""
+    per_clip = np.bincount(frames.clip, usable, minlength=frames.clip.max(initial=0) + 1).astype(np.int64)
+    rank = np.cumsum(usable) - 1 - (np.cumsum(per_clip) - per_clip)[frames.clip]
+    return usable & (rank < (per_clip // CHUNK_FRAMES * CHUNK_FRAMES)[frames.clip])
+
+
+def _joined_triplets(kept: np.ndarray) -> np.ndarray:
+    """Rows (K, 3) of any three kept rows in succession, whatever lies between them."""
+    rows = np.flatnonzero(kept)
+    return np.stack([rows[:-2], rows[1:-1], rows[2:]], 1) if len(rows) > 2 else np.zeros((0, 3), np.int64)
 
 
 def _scores_of(measure: Measure, clips: pd.DataFrame) -> Iterator[pd.DataFrame]:
@@ -159,6 +303,7 @@ def _scores_of(measure: Measure, clips: pd.DataFrame) -> Iterator[pd.DataFrame]:
         sums = np.bincount(measure.clip[finite], measure.values[finite].astype(np.float64), minlength=len(clips))
         means = np.divide(sums, used, out=np.full(len(clips), np.nan), where=used > 0)
         scores = clips[["dataset", "clip_id", "action"]].assign(
+            group=groups_of(clips),
             metric=measure.metric,
             condition=condition,
             value=means,

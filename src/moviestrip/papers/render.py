@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from moviestrip.papers.layout import METRIC_TITLES, Column, Layout, layout
+from moviestrip.papers.protocols import protocol_of
 from moviestrip.papers.table import COLUMNS, summary_of
 from moviestrip.papers.worlds import EXTRA_ROWS, PAPER_DATASETS, Setting, stand_in
 
@@ -154,9 +155,18 @@ def _how(table: pd.DataFrame, setting: Setting) -> str:
     seeds = "1 training seed" if len(setting.seeds) == 1 else f"{len(setting.seeds)} training seeds"
     return (
         f"Body: {setting.body}; detector: {setting.detector}; backbone: {setting.backbone}; protocol: "
-        f"{setting.protocol}; {seeds}. Means over clips with {setting.interval_percent:g} % bootstrap intervals over "
-        f"clips and seeds."
+        f"{_protocols(table, setting)}; {seeds}. Means over clips with {setting.interval_percent:g} % bootstrap "
+        f"intervals over motions and seeds."
     )
+
+
+def _protocols(table: pd.DataFrame, setting: Setting) -> str:
+    """The protocols of a table, such as 'vibe (on MPI-INF-3DHP mpi-inf-3dhp)'."""
+    name = f"{table['paper'].iat[0]}-{table['table'].iat[0]}"
+    usual = protocol_of(name, "", setting.protocol)
+    own = {dataset: protocol_of(name, dataset, setting.protocol) for dataset in table["dataset"].unique() if dataset}
+    others = [f"on {PAPER_DATASETS[dataset].title} {found}" for dataset, found in own.items() if found != usual]
+    return usual + (f" ({', '.join(others)})" if others else "")
 
 
 def to_csv(table: pd.DataFrame) -> str:

@@ -11,15 +11,18 @@ import numpy as np
 import pandas as pd
 
 from moviestrip.config import DatasetSettings
+from moviestrip.evaluation.protocols import PROTOCOLS, protocol_named
 from moviestrip.evaluation.statistics import interval
 from moviestrip.papers.layout import layout
 from moviestrip.papers.printed import printed
+from moviestrip.papers.protocols import protocol_of
 from moviestrip.papers.worlds import BASELINES, EXTRA_ROWS, PAPER_DATASETS, Setting, stand_in, variant_of
 
 COLUMNS = (
     "paper table row row_id dataset metric horizon action dtw printed ours low high clips frames seeds unit better note"
 ).split()
-SCORED_METRICS = ("pck", "mpjpe", "pa_mpjpe", "accel", "accel_error")
+SCORED_METRICS = tuple(dict.fromkeys(metric for protocol in PROTOCOLS.values() for metric in protocol.metrics))
+PCK_IN_3D = ("mpi_inf_3dhp",)  # where the papers' PCK is of 3D joints, within 150 mm
 FRAMES_A_UNIT = {"k_frames": 1e3, "M_frames": 1e6}
 PRINTED_UNITS = {"mm/s^2": "mm/frame^2"}  # what the papers print, and what it is
 
@@ -130,11 +133,23 @@ def why_missing(cell: pd.Series, setting: Setting) -> str:
         return f"pending: baseline {variant} is not scored"
     if variant not in setting.variants:
         return f"pending: variant {variant} is not trained"
-    if cell["metric"] not in SCORED_METRICS:
+    if scored_metric(cell) not in SCORED_METRICS:
         return f"pending: metric {cell['metric']} is not scored"
+    if scored_metric(cell) not in protocol_named(protocol := protocol_in(cell, setting)).metrics:
+        return f"pending: metric {scored_metric(cell)} is not measured by protocol {protocol}"
     if cell["horizon"] not in ("", "0") or cell["dtw"] == "true":
         return "pending: forecasts are not scored"
     return absent
+
+
+def scored_metric(cell: pd.Series) -> str:
+    """The metric that fills a cell, by its name in SCORES."""
+    return "pck_3d" if cell["metric"] == "pck" and cell["dataset"] in PCK_IN_3D else str(cell["metric"])
+
+
+def protocol_in(cell: pd.Series, setting: Setting) -> str:
+    """The protocol that a cell is measured by."""
+    return protocol_of(f"{cell['paper']}-{cell['table']}", str(cell["dataset"]), setting.protocol)
 
 
 def summary_of(reasons: Iterable[str]) -> str:
@@ -168,19 +183,25 @@ def _statistic(cell: pd.Series, statistics: pd.DataFrame | None, setting: Settin
 def _score(cell: pd.Series, scores: pd.DataFrame | None, setting: Setting) -> OurCell:
     variant = variant_of(cell["paper"], cell["row_id"], cell["kind"])
     dataset = stand_in(cell["dataset"], setting.world)
-    chosen = None if scores is None else _scores_of(cell, scores, str(variant), dataset)
+    protocol = protocol_in(cell, setting)
+    chosen = None if scores is None else _scores_of(cell, scores, str(variant), dataset, protocol)
     if chosen is None or chosen.empty:
         return OurCell(note=f"pending: {variant} has no scores on {dataset} yet")
     by_seed = chosen.pivot(index="seed", columns="clip_id", values="value").sort_index()
+    by_clip = chosen.groupby("clip_id").agg(frames=("frames", "max"), group=("group", "first")).loc[by_seed.columns]
+    pooled = protocol_named(protocol).video_weights == "frames"
     found = interval(
         by_seed.to_numpy(np.float64),
+        weights=by_clip["frames"].to_numpy(np.float64) if pooled else None,
+        groups=by_clip["group"].to_numpy(),
         samples=setting.bootstrap_samples,
         percent=setting.interval_percent,
         seed=setting.seed,
     )
     degenerate = int(chosen["degenerate_frames"].sum())
     notes = [_played(cell["dataset"], setting), f"{degenerate} degenerate frames left out" if degenerate else ""]
-    notes.append("one clip: no interval" if by_seed.shape[1] == 1 else "")
+    if by_clip["group"].nunique() == 1:
+        notes.append("one clip: no interval" if len(by_clip) == 1 else "clips of one motion: no interval")
     return OurCell(
         *found,
         clips=int(by_seed.notna().any().sum()),
@@ -190,12 +211,13 @@ def _score(cell: pd.Series, scores: pd.DataFrame | None, setting: Setting) -> Ou
     )
 
 
-def _scores_of(cell: pd.Series, scores: pd.DataFrame, variant: str, dataset: str) -> pd.DataFrame:
+def _scores_of(cell: pd.Series, scores: pd.DataFrame, variant: str, dataset: str, protocol: str) -> pd.DataFrame:
     horizon = int(cell["horizon"] or 0)
     chosen = scores[
         (scores["variant"] == variant)
         & (scores["dataset"] == dataset)
-        & (scores["metric"] == cell["metric"])
+        & (scores["protocol"] == protocol)
+        & (scores["metric"] == scored_metric(cell))
         & (scores["condition"] == "all")
         & (scores["horizon"] == horizon)
         & (scores["dtw"] == (cell["dtw"] == "true"))

@@ -161,7 +161,7 @@ def _facts(config: Config) -> list[dict[str, str]]:
             "value": f"BlazePose {config.detector.landmark_model} (embedded)" if embedded else "OpenPose BODY_25",
         },
         {"name": "Features", "value": config.features.backbone},
-        {"name": "Protocol", "value": evaluation.protocol.upper()},
+        {"name": "Protocol", "value": "each paper's own" if evaluation.protocol == "papers" else evaluation.protocol},
         {
             "name": "Intervals",
             "value": f"{evaluation.interval_percent:g} %, {evaluation.bootstrap_samples} resamplings",
