@@ -249,6 +249,30 @@ class WorldSettings(Section):
 InferenceRule = Literal["whole", "papers"]
 
 
+DtwCost = Literal["distance", "metric"]
+DtwAlignment = Literal["pair", "frame"]
+DtwReading = Literal["prefix", "full_up_to", "full_at"]
+
+
+class DtwSettings(Section):
+    """Dynamic time warping of forecasts (PHD), whose prose leaves these open; docs/evaluation-dtw.md argues them."""
+
+    cost: DtwCost = Field(
+        "distance",
+        description="What a path minimises: the mean joint `distance`, or the `metric` itself (differs for PCK).",
+    )
+    alignment: DtwAlignment = Field(
+        "pair",
+        description="Where Procrustes or the optimal camera act: on each `pair` of frames before its cost, or on each "
+        "predicted `frame` towards the truth of the same time.",
+    )
+    reading: DtwReading = Field(
+        "prefix",
+        description="Horizon h is the mean over the path of the first h frames of both sides (`prefix`), or on the "
+        "path of all frames the mean up to frame h (`full_up_to`) or of its matches (`full_at`).",
+    )
+
+
 class EvaluationSettings(Section):
     """What the tables report."""
 
@@ -270,6 +294,7 @@ class EvaluationSettings(Section):
         None,
         description="Of the smoothing baseline; empty chooses it on the validation clips.",
     )
+    dtw: DtwSettings = DtwSettings()
 
 
 class ReportSettings(Section):
