@@ -16,13 +16,31 @@ from moviestrip.evaluation.statistics import interval
 from moviestrip.papers.layout import layout
 from moviestrip.papers.printed import printed
 from moviestrip.papers.protocols import protocol_of
-from moviestrip.papers.worlds import BASELINES, EXTRA_ROWS, PAPER_DATASETS, Setting, stand_in, variant_of
+from moviestrip.papers.worlds import (
+    BASELINES,
+    EXTRA_ROWS,
+    PAPER_DATASETS,
+    Setting,
+    can_be_made,
+    stand_in,
+    variant_of,
+)
 
 COLUMNS = (
     "paper table row row_id dataset metric horizon action dtw printed ours low high clips frames seeds unit better note"
 ).split()
 SCORED_METRICS = tuple(dict.fromkeys(metric for protocol in PROTOCOLS.values() for metric in protocol.metrics))
 PCK_IN_3D = ("mpi_inf_3dhp",)  # where the papers' PCK is of 3D joints, within 150 mm
+KINDS = ("forecast", "dynamics")  # `condition` of the scores of what speaks of other frames than those looked at
+SAME_ACTION = {
+    "photo": "takingphoto",
+    "walkingtogether": "walktogether",
+    "walkdog": "walkingdog",
+    "pullups": "pullup",
+    "pushups": "pushup",
+    "situps": "situp",
+    "squats": "squat",
+}
 FRAMES_A_UNIT = {"k_frames": 1e3, "M_frames": 1e6}
 PRINTED_UNITS = {"mm/s^2": "mm/frame^2"}  # what the papers print, and what it is
 
@@ -129,16 +147,12 @@ def why_missing(cell: pd.Series, setting: Setting) -> str:
     variant = variant_of(cell["paper"], cell["row_id"], cell["kind"])
     if variant is None:
         return "cited by the paper; not a model of this project"
-    if variant in BASELINES:
-        return f"pending: baseline {variant} is not scored"
-    if variant not in setting.variants:
-        return f"pending: variant {variant} is not trained"
+    if not can_be_made(variant, setting.variants):
+        return f"pending: variant {BASELINES.get(variant, variant)} is not trained"
     if scored_metric(cell) not in SCORED_METRICS:
         return f"pending: metric {cell['metric']} is not scored"
     if scored_metric(cell) not in protocol_named(protocol := protocol_in(cell, setting)).metrics:
         return f"pending: metric {scored_metric(cell)} is not measured by protocol {protocol}"
-    if cell["horizon"] not in ("", "0") or cell["dtw"] == "true":
-        return "pending: forecasts are not scored"
     return absent
 
 
@@ -186,7 +200,7 @@ def _score(cell: pd.Series, scores: pd.DataFrame | None, setting: Setting) -> Ou
     protocol = protocol_in(cell, setting)
     chosen = None if scores is None else _scores_of(cell, scores, str(variant), dataset, protocol)
     if chosen is None or chosen.empty:
-        return OurCell(note=f"pending: {variant} has no scores on {dataset} yet")
+        return OurCell(note=_why_no_score(cell, scores, str(variant), dataset, protocol))
     by_seed = chosen.pivot(index="seed", columns="clip_id", values="value").sort_index()
     by_clip = chosen.groupby("clip_id").agg(frames=("frames", "max"), group=("group", "first")).loc[by_seed.columns]
     pooled = protocol_named(protocol).video_weights == "frames"
@@ -211,6 +225,13 @@ def _score(cell: pd.Series, scores: pd.DataFrame | None, setting: Setting) -> Ou
     )
 
 
+def _why_no_score(cell: pd.Series, scores: pd.DataFrame | None, variant: str, dataset: str, protocol: str) -> str:
+    any_action = pd.Series({**cell, "action": ""})
+    if cell["action"] and scores is not None and len(_scores_of(any_action, scores, variant, dataset, protocol)):
+        return f"no test clip of {dataset} shows {cell['action']} long enough"
+    return f"pending: {variant} has no scores on {dataset} yet"
+
+
 def _scores_of(cell: pd.Series, scores: pd.DataFrame, variant: str, dataset: str, protocol: str) -> pd.DataFrame:
     horizon = int(cell["horizon"] or 0)
     chosen = scores[
@@ -218,7 +239,7 @@ def _scores_of(cell: pd.Series, scores: pd.DataFrame, variant: str, dataset: str
         & (scores["dataset"] == dataset)
         & (scores["protocol"] == protocol)
         & (scores["metric"] == scored_metric(cell))
-        & (scores["condition"] == "all")
+        & (scores["condition"].isin(KINDS) if cell["horizon"] else scores["condition"] == "all")
         & (scores["horizon"] == horizon)
         & (scores["dtw"] == (cell["dtw"] == "true"))
     ]
@@ -228,8 +249,9 @@ def _scores_of(cell: pd.Series, scores: pd.DataFrame, variant: str, dataset: str
 
 
 def plain_action(name: str) -> str:
-    """An action's name without case, spaces, hyphens and underscores: 'Sitting Down' is 'sitting_down'."""
-    return "".join(letter for letter in name.lower() if letter.isalnum())
+    """An action's name without case, spaces, hyphens and underscores, in PHD's words: 'sitting_down', 'push_ups'."""
+    plain = "".join(letter for letter in name.lower() if letter.isalnum())
+    return SAME_ACTION.get(plain, plain)
 
 
 def _played(paper_dataset: str, setting: Setting) -> str:
