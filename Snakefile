@@ -9,6 +9,7 @@ include: "workflow/rules/video.smk"
 include: "workflow/rules/curation.smk"
 include: "workflow/rules/features.smk"
 include: "workflow/rules/training.smk"
+include: "workflow/rules/forecasting.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/report.smk"
 

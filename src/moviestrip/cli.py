@@ -29,11 +29,13 @@ app = typer.Typer(
 dataset_app = typer.Typer(help="List, check and look at datasets.", no_args_is_help=True)
 variants_app = typer.Typer(help="The models: what each is, and the table rows it fills.", no_args_is_help=True)
 tables_app = typer.Typer(help="The 25 tables of the four papers.", no_args_is_help=True)
+claims_app = typer.Typer(help="Judge the papers' claims on this run's tables; or list and show the verdicts.")
 protocols_app = typer.Typer(help="Named evaluation choices.", no_args_is_help=True)
 config_app = typer.Typer(help="Check the configuration, or print its documentation.", no_args_is_help=True)
 app.add_typer(dataset_app, name="dataset")
 app.add_typer(variants_app, name="variants")
 app.add_typer(tables_app, name="tables")
+app.add_typer(claims_app, name="claims", rich_help_panel="Stages")
 app.add_typer(protocols_app, name="protocols")
 app.add_typer(config_app, name="config")
 
@@ -262,16 +264,75 @@ def evaluate(
     stages.evaluate(_job(run, settings, config, variant=defined), variant, seed, dataset)
 
 
+ForecastRow = Annotated[
+    str,
+    typer.Argument(
+        help="A variant that forecasts or hallucinates, or a baseline: constant, nearest-neighbour, "
+        "constant-hallucinated, oracle-nn."
+    ),
+]
+
+
+@app.command(rich_help_panel="Stages")
+def forecast(
+    row: ForecastRow,
+    seed: Seed,
+    dataset: Datasets = None,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Forecast the test clips of some datasets, or hallucinate the frames around each of theirs."""
+    from moviestrip.papers.worlds import BASELINES
+
+    stages.forecast(_job(run, settings, config, variant=BASELINES.get(row, row)), row, seed, dataset)
+
+
+@app.command("evaluate-forecasts", rich_help_panel="Stages")
+def evaluate_forecasts(
+    row: ForecastRow,
+    seed: Seed,
+    dataset: Datasets = None,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Score forecasts, with and without dynamic time warping."""
+    stages.evaluate_forecasts(_job(run, settings, config), row, seed, dataset)
+
+
 @app.command(rich_help_panel="Stages")
 def table(name: TableName, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
     """Write one of the papers' tables as CSV, Markdown, LaTeX and HTML."""
     stages.table(_job(run, settings, config), name)
 
 
-@app.command(rich_help_panel="Stages")
-def claims(run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
-    """Judge the papers' claims on this run's tables."""
-    stages.claims(_job(run, settings, config))
+@claims_app.callback(invoke_without_command=True)
+def claims(context: typer.Context, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Judge the papers' claims on this run's tables; or list and show the verdicts."""
+    if context.invoked_subcommand is None:
+        stages.claims(_job(run, settings, config))
+
+
+@claims_app.command("list")
+def claims_list(run: Run = None, config: ConfigFiles = None) -> None:
+    """Every claim: the verdict on the printed numbers and on ours, and by how much."""
+    from moviestrip.papers.claims import claim_list
+
+    table = _table("claim", "printed", "ours", "effect", "low", "high", "unit")
+    for row in claim_list(stages.ledger(_run(run, config))).itertuples(index=False):
+        table.add_row(*(escape(str(value)) for value in row))
+    Console().print(table)
+
+
+@claims_app.command("show")
+def claims_show(
+    claim: Annotated[str, typer.Argument(help="Such as hmmr-01.")], run: Run = None, config: ConfigFiles = None
+) -> None:
+    """Everything about one claim: its check, both sides' numbers, and the tables they stand in."""
+    from moviestrip.papers.claims import claim_page
+
+    print(claim_page(claim, stages.ledger(_run(run, config))))
 
 
 @app.command(rich_help_panel="Stages")
@@ -344,6 +405,51 @@ def demo(
         device=device,
     )
     for line in run_demo(request, pipeline_of(settings, tracker)).lines():
+        print(line)
+
+
+@app.command(rich_help_panel="Questions")
+def score(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="vibe_output.pkl, tcmr_output.pkl, hmmr_output.pkl, .npz, .h5, .parquet, "
+            "or a folder of such .pkl in folders named by video."
+        ),
+    ],
+    truth: Annotated[str, typer.Option(help="A dataset of the run, or a file.")],
+    protocol: Annotated[str, typer.Option(help="How to measure: `moviestrip protocols list`.")],
+    by: Annotated[
+        Literal["pose", "vertices", "joints"] | None, typer.Option(help="What to score. [default: the first there is]")
+    ] = None,
+    meshes: Annotated[bool, typer.Option("--meshes", help="Mesh errors too: some 300 frames a second.")] = False,
+    out: Annotated[Path, typer.Option(help="The table as CSV.")] = Path("scores.csv"),
+    run: Run = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Score anyone's predictions, with intervals (docs/score-my-predictions.md)."""
+    from moviestrip.evaluation.protocols import protocol_named
+    from moviestrip.scoring.score import score_file, write_report
+    from moviestrip.scoring.truth import read_truth
+
+    job = _job(run, None, config)
+    body, settings = job.body(), job.settings.config().evaluation
+    report = score_file(
+        file,
+        read_truth(truth, job.run, body),
+        protocol_named(protocol),
+        body,
+        by,
+        meshes,
+        settings.bootstrap_samples,
+        settings.interval_percent,
+    )
+    write_report(report, out)
+    table = _table(*report.table.columns)
+    for row in report.table.itertuples(index=False):
+        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
+    Console().print(table)
+    for line in (*report.lines, f"written: {out}"):
         print(line)
 
 

@@ -40,10 +40,13 @@ from moviestrip.storage import atomic_directory, atomic_path, write_features, wr
 from moviestrip.tables import TableSchema, read_table, write_table
 
 if TYPE_CHECKING:
+    import torch
+
     from moviestrip.body.load import Body
     from moviestrip.body.points import PosedPoints
     from moviestrip.datasets.base import Dataset
     from moviestrip.datasets.check import DatasetReport
+    from moviestrip.papers.worlds import Setting
     from moviestrip.training.data import ClipDataset, ShardFiles, TrainingData
     from moviestrip.training.motions import RealMotions
     from moviestrip.world.kinematics import RestSkeleton
@@ -469,6 +472,138 @@ def evaluate(job: Job, variant: str, seed: int, datasets: Sequence[str] | None =
         job.save(job.run.scores(variant, seed, dataset), scores, tables.SCORES, inputs)
 
 
+def forecast(job: Job, row: str, seed: int, datasets: Sequence[str] | None = None) -> None:
+    """What a variant or a baseline says of the frames after others, or around them, in the test clips of some datasets.
+
+    The settings of a baseline are those of the variant whose estimates it repeats or searches with.
+    """
+    from moviestrip.papers.forecasts import forecast_every_frames
+
+    world = job.settings.value("world")
+    for dataset in datasets or _forecast_datasets(job, row):
+        table, inputs = _forecasts(job, row, seed, dataset, forecast_every_frames(world, dataset))
+        job.save(job.run.forecasts(row, seed, dataset), table, tables.FORECASTS, {"body": job.run.body} | inputs)
+
+
+def _forecast_datasets(job: Job, row: str) -> list[str]:
+    """Datasets of this run for which a table prints forecasts of a row."""
+    from moviestrip.papers.forecasts import FORECAST_TABLES, forecasts_of
+
+    world, known, behind = job.settings.value("world"), job.settings.value("datasets"), _variant_behind(row)
+    printed = [dataset for name, _, dataset in forecasts_of(FORECAST_TABLES, world, known, behind, (0,)) if name == row]
+    if not printed:
+        raise ConfigError(f"no table prints forecasts of '{row}' on {', '.join(known)}; name datasets with --dataset")
+    return printed
+
+
+def _variant_behind(row: str) -> tuple[str, ...]:
+    """The variant whose estimates make a row: itself, a baseline's source, or none."""
+    from moviestrip.papers.worlds import BASELINES
+
+    source = BASELINES.get(row, row)
+    return () if source is None else (source,)
+
+
+def _forecasts(job: Job, row: str, seed: int, dataset: str, every_frames: int) -> tuple[pd.DataFrame, dict[str, Path]]:
+    """FORECASTS of a row on a dataset, and the files they come from."""
+    from moviestrip.training.compute import device_named
+    from moviestrip.training.predict import dynamics_clips, forecast_clips
+
+    points = _keypoints_of(job.body())
+    if row == "oracle-nn":
+        return _oracle_forecasts(job, dataset, points)
+    if row == "constant-hallucinated":
+        return _held_forecasts(job, row, seed, dataset)
+    settings = job.settings.section(VariantSettings)
+    device = device_named(job.settings.section(ComputeSettings).device)
+    (behind,) = _variant_behind(row)
+    checkpoint, files = job.run.checkpoint(settings.weights_of or behind, seed), _shard_files(job, [dataset], settings)
+    inputs = {"checkpoint": checkpoint} | _feature_inputs(files)
+    clips = _clips_of(job, dataset, "test", files)
+    if row in ("constant", "nearest-neighbour"):
+        training = _clips_of(job, dataset, "train", files) if row == "nearest-neighbour" else None
+        return _similar_forecasts(checkpoint, clips, training, points, device, every_frames), inputs
+    if settings.autoregressor != "none":
+        return forecast_clips(checkpoint, clips, points.to(device), every_frames=every_frames, device=device), inputs
+    if settings.reads == "hallucination":
+        return dynamics_clips(checkpoint, clips, points.to(device), device=device), inputs
+    raise ConfigError(
+        f"variant '{row}' does not forecast: it has no `autoregressor` and does not read its hallucination"
+    )
+
+
+def _clips_of(job: Job, dataset: str, split: str, files: "Sequence[ShardFiles]") -> "ClipDataset":
+    from moviestrip.training.data import read_clips
+
+    return read_clips(files, list(selected_clips(job, [dataset], [split])["clip_id"]), copies=False)
+
+
+def _similar_forecasts(
+    checkpoint: Path,
+    clips: "ClipDataset",
+    training: "ClipDataset | None",
+    points: "PosedPoints",
+    device: "torch.device",
+    every_frames: int,
+) -> pd.DataFrame:
+    """PHD's baselines: the last estimate held, or with training clips what followed the most similar one."""
+    from moviestrip.evaluation.baselines import nearest_forecasts, require_causal, still_forecasts
+    from moviestrip.training.predict import checkpoint_for, estimate
+
+    trained = checkpoint_for(checkpoint, clips)
+    require_causal(trained.design, checkpoint)
+    model = trained.model().to(device)
+    estimates = estimate(model, clips, points.to(device))
+    if training is None:
+        return still_forecasts(estimates, clips, every_frames=every_frames)
+    known = estimate(model, training, points)
+    return nearest_forecasts(estimates, clips, known, training, points.to("cpu"), every_frames=every_frames)
+
+
+def _held_forecasts(job: Job, row: str, seed: int, dataset: str) -> tuple[pd.DataFrame, dict[str, Path]]:
+    """HMMR's constant baseline, from the forecasts of the model whose present it repeats."""
+    from moviestrip.evaluation.baselines import held_still
+
+    (behind,) = _variant_behind(row)
+    path = job.run.forecasts(behind, seed, dataset)
+    return held_still(read_table(path, tables.FORECASTS)), {"forecasts": path}
+
+
+def _oracle_forecasts(job: Job, dataset: str, points: "PosedPoints") -> tuple[pd.DataFrame, dict[str, Path]]:
+    """HMMR's oracle baseline, from the labels alone."""
+    from moviestrip.evaluation.baselines import oracle_forecasts, read_truth
+
+    paths = {f"labels:{shard}": job.run.labels(dataset, shard) for shard in job.run.shards(dataset)}
+    labels = tables.read_tables(paths.values(), tables.LABELS)
+    test, train = (
+        read_truth(labels, list(selected_clips(job, [dataset], [split])["clip_id"]), points)
+        for split in ("test", "train")
+    )
+    return oracle_forecasts(test, train), paths
+
+
+def evaluate_forecasts(job: Job, row: str, seed: int, datasets: Sequence[str] | None = None) -> None:
+    """Score what `forecast` made, with and without dynamic time warping, under every protocol that a table needs."""
+    from moviestrip.evaluation.dtw import DtwOptions
+    from moviestrip.evaluation.forecasts import score_forecasts
+    from moviestrip.papers.forecasts import forecast_protocols
+
+    evaluation, world = job.settings.section(EvaluationSettings), job.settings.value("world")
+    for dataset in datasets or _forecast_datasets(job, row):
+        path = job.run.forecasts(row, seed, dataset)
+        forecasts, labels = read_table(path, tables.FORECASTS), _labels(job, dataset)
+        clips = selected_clips(job, [dataset], ["test"])
+        scores = [
+            score_forecasts(forecasts, labels, clips, protocol, row, seed, DtwOptions.of(evaluation.dtw))
+            for protocol in forecast_protocols(row, dataset, world, evaluation.protocol)
+        ]
+        inputs = {"forecasts": path} | {
+            f"labels:{shard}": job.run.labels(dataset, shard) for shard in job.run.shards(dataset)
+        }
+        table = pd.concat(scores, ignore_index=True)
+        job.save(job.run.forecast_scores(row, seed, dataset), table, tables.SCORES, inputs)
+
+
 def table(job: Job, name: str) -> None:
     """Write one of the papers' tables beside this run's numbers."""
     from moviestrip.papers.render import render_table
@@ -484,7 +619,7 @@ def table(job: Job, name: str) -> None:
         shards = [(dataset, shard) for dataset in datasets for shard in job.run.shards(dataset)]
         inputs = {f"clips:{shard}": job.run.clips(dataset, shard) for dataset, shard in shards}
     else:
-        inputs = _score_files(job, setting.variants, setting.seeds)
+        inputs = _score_files(job, setting.variants, setting.seeds) | _forecast_score_files(job, name, setting)
         scores = tables.read_tables(inputs.values(), tables.SCORES)
     cells = build_table(paper, number, scores, statistics, setting)
     for suffix, text in render_table(cells, setting).items():
@@ -500,15 +635,49 @@ def _score_files(job: Job, variants: Sequence[str], seeds: Sequence[int]) -> dic
     }
 
 
-def claims(job: Job) -> None:
-    """Judge the papers' claims on the printed numbers and on this run's tables."""
-    from moviestrip.papers.claims import judge_claims
+def _forecast_score_files(job: Job, table: str, setting: "Setting") -> dict[str, Path]:
+    from moviestrip.papers.forecasts import forecasts_of
 
-    paths = {f"table:{name}": job.run.table(name) for name in job.settings.value("tables")}
-    finished = [pd.read_csv(path, dtype={"table": str}, keep_default_na=False) for path in paths.values()]
+    keys = forecasts_of([table], setting.world, setting.datasets, setting.variants, setting.seeds)
+    return {
+        f"forecast scores:{row}/{seed}/{dataset}": job.run.forecast_scores(row, seed, dataset)
+        for row, seed, dataset in keys
+    }
+
+
+CELL_TEXTS = {"table": str, "horizon": str, "dtw": str}  # as they are printed, not as pandas would read them
+
+
+def claims(job: Job) -> None:
+    """Judge the papers' claims on the printed numbers and on this run's tables, by the scores behind them."""
+    from moviestrip.papers.claims import judge_claims
+    from moviestrip.papers.resamples import Resamples
+    from moviestrip.papers.table import counts_data
+    from moviestrip.papers.worlds import Setting
+
+    setting = Setting.of(job.settings.config())
+    names = job.settings.value("tables")
+    paths = {f"table:{name}": job.run.table(name) for name in names}
+    finished = [pd.read_csv(path, dtype=CELL_TEXTS, keep_default_na=False) for path in paths.values()]
+    scores: dict[str, Path] = {}
+    for name in [name for name in names if not counts_data(*name.rsplit("-", 1))]:
+        scores |= _score_files(job, setting.variants, setting.seeds) | _forecast_score_files(job, name, setting)
+    resamples = Resamples(tables.read_tables(scores.values(), tables.SCORES), setting) if scores else None
     with atomic_path(job.run.table("claims")) as partial:
-        judge_claims(pd.concat(finished, ignore_index=True)).to_csv(partial, index=False)
-    job.record(job.run.table("claims"), "claims", paths)
+        ledger = judge_claims(pd.concat(finished, ignore_index=True), resamples, setting.interval_percent)
+        ledger.to_csv(partial, index=False, float_format="%.6g")
+    job.record(job.run.table("claims"), "claims", paths | scores)
+
+
+def ledger(run: RunFolder) -> pd.DataFrame:
+    """The finished ledger of claims, blank texts as blanks."""
+    from moviestrip.papers.claims import ENDS
+
+    path = run.table("claims")
+    if not path.is_file():
+        raise ConfigError(f"{path}: not made yet; run `snakemake --cores 2 {path}`")
+    found = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return found.assign(**{name: pd.to_numeric(found[name]) for name in ENDS})
 
 
 def check(job: Job, dataset: str) -> "DatasetReport":

@@ -23,16 +23,39 @@ rule evaluate:
         " --settings {params.settings:q} 2> {log}"
 
 
+TABLE_SETTINGS = (
+    "name",
+    "world",
+    "seed",
+    "datasets",
+    "variants",
+    "training_seeds",
+    "tables",
+    "body",
+    "detector",
+    "features",
+    "evaluation",
+    "dataset_settings",
+)
+
+
 def table_inputs(wildcards):
     """HMMR's first table counts data; every other table compares models."""
     if wildcards.table == "hmmr-1":
         return shard_files("clips", DATASETS) + shard_files("attributes", DATASETS)
-    return expand(
+    return scores_behind([wildcards.table])
+
+
+def scores_behind(names):
+    """Scores of every variant, and of the forecasts in some tables."""
+    compared = [name for name in names if name != "hmmr-1"]
+    scores = expand(
         f"{ROOT}/scores/{{variant}}/seed-{{seed}}/{{dataset}}.parquet",
-        variant=VARIANTS,
+        variant=VARIANTS if compared else [],
         seed=CONFIG.training_seeds,
         dataset=TEST_DATASETS,
     )
+    return scores + forecast_files("forecast_scores", compared)
 
 
 rule table:
@@ -45,27 +68,15 @@ rule table:
     conda:
         "../../envs/evaluation.yaml"
     params:
-        settings=settings(
-            "name",
-            "world",
-            "seed",
-            "datasets",
-            "variants",
-            "training_seeds",
-            "tables",
-            "body",
-            "detector",
-            "features",
-            "evaluation",
-            "dataset_settings",
-        ),
+        settings=settings(*TABLE_SETTINGS),
     shell:
         "moviestrip table {wildcards.table} --run {ROOT} --settings {params.settings:q} 2> {log}"
 
 
 rule claims:
     input:
-        expand(f"{ROOT}/tables/{{table}}.csv", table=CONFIG.tables),
+        tables=expand(f"{ROOT}/tables/{{table}}.csv", table=CONFIG.tables),
+        scores=scores_behind(CONFIG.tables),
     output:
         f"{ROOT}/tables/claims.csv",
     log:
@@ -73,6 +84,6 @@ rule claims:
     conda:
         "../../envs/evaluation.yaml"
     params:
-        settings=settings("tables"),
+        settings=settings(*TABLE_SETTINGS),
     shell:
         "moviestrip claims --run {ROOT} --settings {params.settings:q} 2> {log}"
