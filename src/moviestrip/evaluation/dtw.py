@@ -263,7 +263,7 @@ def _as_numpy(values: Array) -> np.ndarray:
     return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _errors(predicted, target, seen, misses, kept, threshold, aligned, by_metric, reading):
     """The mean value of the path at each horizon; each sequence's matrices stay in the processor's cache."""
     sequences, frames = predicted.shape[:2]
@@ -280,7 +280,7 @@ def _errors(predicted, target, seen, misses, kept, threshold, aligned, by_metric
     return errors
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _first_undefined_horizon(cost, value, rows):
     """The first horizon (from 0) among whose pairs one has no finite cost; the number of frames if there is none."""
     first = cost.shape[1]
@@ -291,7 +291,7 @@ def _first_undefined_horizon(cost, value, rows):
     return first
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _best_step(total, matches, i, j):
     """The cell a path comes from: 0 diagonal, 1 the row before, 2 the column before. Cheapest, then shortest."""
     if i == 0:
@@ -306,7 +306,7 @@ def _best_step(total, matches, i, j):
     return best
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _read_prefixes(cost, value, rows, undefined, errors):
     """One dynamic programme has the path of every prefix: its totals end on the cells of equal frames."""
     frames = cost.shape[1]
@@ -325,7 +325,7 @@ def _read_prefixes(cost, value, rows, undefined, errors):
             errors[rows[i]] = sums[i, rows[i]] / matches[i, rows[i]]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _path(cost):
     rows, columns = cost.shape
     total, matches = np.empty((rows, columns)), np.empty((rows, columns), np.int64)
@@ -347,7 +347,7 @@ def _path(cost):
     return path
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _read_full_path(path, value, rows, up_to, errors):
     sums, matches, row = 0.0, 0, -1
     for k in range(len(path)):
@@ -359,7 +359,7 @@ def _read_full_path(path, value, rows, up_to, errors):
         errors[rows[row]] = sums / matches
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _fill(predicted, target, seen, misses, rows, threshold, aligned, by_metric, cost, value):  # numba: positional only
     """Cost and value of every pair of a target frame in `rows` and a predicted frame."""
     if predicted.shape[-1] == 3:
@@ -373,7 +373,7 @@ def _fill(predicted, target, seen, misses, rows, threshold, aligned, by_metric, 
             cost[i, j] = value[i, j] if by_metric else distance
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _fill_distances(predicted, target, rows, aligned, cost, value):
     """Mean joint distances of all pairs, after Procrustes of each pair if `aligned`."""
     frames, joints = predicted.shape[:2]
@@ -397,7 +397,7 @@ def _fill_distances(predicted, target, rows, aligned, cost, value):
             cost[i, u] = value[i, u] = total / joints
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _centre(points):
     """Move the mean of the points to 0 in place; returns the sum of their squares then."""
     squares = 0.0
@@ -411,7 +411,7 @@ def _centre(points):
     return squares
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _best_similarity(source, goal, square, matrix, vectors, turn):
     """Rotation times scale that moves centred `source` best onto centred `goal`, by Horn's quaternion."""
     xx = xy = xz = yx = yy = yz = zx = zy = zz = 0.0
@@ -425,6 +425,9 @@ def _best_similarity(source, goal, square, matrix, vectors, turn):
     matrix[2, 2], matrix[3, 3] = yy - xx - zz, zz - xx - yy
     matrix[0, 1], matrix[0, 2], matrix[0, 3] = yz - zy, zx - xz, xy - yx
     matrix[1, 2], matrix[1, 3], matrix[2, 3] = xy + yx, zx + xz, yz + zy
+    for p in range(3):
+        for q in range(p + 1, 4):
+            matrix[q, p] = matrix[p, q]
     _diagonalise(matrix, vectors)
     top = 0
     for k in range(1, 4):
@@ -440,9 +443,9 @@ def _best_similarity(source, goal, square, matrix, vectors, turn):
             turn[p, q] *= scale
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _diagonalise(matrix, vectors):
-    """Jacobi's sweeps on a symmetric 4x4 matrix, of which the upper triangle is read; NaN stays NaN."""
+    """Jacobi's sweeps: eigenvalues of a symmetric 4x4 matrix on its diagonal, eigenvectors in columns."""
     size = 0.0
     for p in range(4):
         for q in range(4):
@@ -460,7 +463,7 @@ def _diagonalise(matrix, vectors):
                 _rotate(matrix, vectors, p, q)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _rotate(matrix, vectors, p, q):
     """Bring entry (p, q) to zero by a rotation in that plane."""
     entry = matrix[p, q]
@@ -472,18 +475,17 @@ def _rotate(matrix, vectors, p, q):
     sine = tangent * cosine
     matrix[p, p] -= tangent * entry
     matrix[q, q] += tangent * entry
-    matrix[p, q] = 0.0
+    matrix[p, q] = matrix[q, p] = 0.0
     for k in range(4):
         if k != p and k != q:
-            pa, pb = min(k, p), max(k, p)
-            qa, qb = min(k, q), max(k, q)
-            at_p, at_q = matrix[pa, pb], matrix[qa, qb]
-            matrix[pa, pb], matrix[qa, qb] = cosine * at_p - sine * at_q, sine * at_p + cosine * at_q
+            at_p, at_q = matrix[k, p], matrix[k, q]
+            matrix[k, p] = matrix[p, k] = cosine * at_p - sine * at_q
+            matrix[k, q] = matrix[q, k] = sine * at_p + cosine * at_q
         at_p, at_q = vectors[k, p], vectors[k, q]
         vectors[k, p], vectors[k, q] = cosine * at_p - sine * at_q, sine * at_p + cosine * at_q
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _keypoint_errors(points, keypoints, seen, threshold, aligned):
     """Mean distance of the visible keypoints, and how many are not closer than the threshold."""
     scale, shift_x, shift_y = 1.0, 0.0, 0.0
@@ -503,7 +505,7 @@ def _keypoint_errors(points, keypoints, seen, threshold, aligned):
     return total / count, float(missed)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, error_model="numpy")
 def _camera(points, keypoints, seen):
     """`geometry.optimal_camera` of one pair: scale and shift, NaN where the visible points lie on one line."""
     count, px, py, kx, ky = 0, 0.0, 0.0, 0.0, 0.0
@@ -523,6 +525,4 @@ def _camera(points, keypoints, seen):
     if not determinant > 8 * 2.220446049250313e-16 * xx * yy:
         return np.nan, np.nan, np.nan
     scale = (yy * ax - xy * (bx + ay) + xx * by) / determinant / 2
-    if scale == 0.0:
-        return np.nan, np.nan, np.nan
     return scale, kx / scale - px, ky / scale - py
