@@ -48,6 +48,7 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.dtw
 
 clean:
 	rm -rf results
