@@ -14,7 +14,7 @@ With `alignment: frame` a predicted frame without a target frame of its time is 
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -60,9 +60,6 @@ class DtwOptions:
     @classmethod
     def of(cls, settings: DtwSettings) -> "DtwOptions":
         return cls(**settings.model_dump())
-
-    def describe(self) -> str:
-        return ", ".join(f"{name} {value}" for name, value in asdict(self).items())
 
 
 DEFAULT = DtwOptions()
