@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from typer.testing import CliRunner
 
 from moviestrip.body.load import Body, load_body
 from moviestrip.body.points import PosedPoints, keypoint_regressor
+from moviestrip.cli import app
 from moviestrip.config import BodySettings
 from moviestrip.errors import ConfigError, StorageError
 from moviestrip.evaluation.protocols import HMMR, PROTOCOLS, VIBE
@@ -233,6 +235,27 @@ def test_a_file_can_be_the_truth(world: World, tmp_path: Path):
     assert found["accel_error"] == pytest.approx(expected, rel=1e-4)
     with pytest.raises(ConfigError, match="spin needs pose and betas"):
         score_file(tmp_path / "mine.npz", truth, PROTOCOLS["spin"], world.body)
+
+
+def test_the_command_prints_and_writes_the_same_table(world: World, free_body: Path, tmp_path: Path):
+    write(tmp_path / "mine.npz", world.joined("predicted"))
+    write(tmp_path / "truth.npz", world.joined("true"))
+    names = ["score", tmp_path / "mine.npz", "--truth", tmp_path / "truth.npz", "--protocol", "vibe"]
+    places = [
+        "--out",
+        tmp_path / "scores.csv",
+        "--run",
+        tmp_path,
+        "--config",
+        Path(__file__).parents[1] / "config.yaml",
+    ]
+    result = CliRunner().invoke(app, [str(part) for part in (*names, *places)])
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "scores.csv")
+    assert list(table.columns[:5]) == ["metric", "value", "low", "high", "unit"]
+    assert set(table["metric"]) == {"mpjpe", "pa_mpjpe", "accel", "accel_error"}
+    for row in table.itertuples():
+        assert row.metric in result.output and f"{row.value:.2f}" in result.output
 
 
 def test_frames_without_a_prediction_are_said(world: World, tmp_path: Path):

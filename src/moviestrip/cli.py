@@ -445,7 +445,9 @@ def score(
         settings.interval_percent,
     )
     write_report(report, out)
-    table = _table(*report.table.columns)
+    table = _table(*(name.replace("_", " ") for name in report.table.columns))
+    for name in ("metric", "unit"):
+        table.columns[list(report.table.columns).index(name)].no_wrap = True
     for row in report.table.itertuples(index=False):
         table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
     Console().print(table)

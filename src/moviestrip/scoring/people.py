@@ -193,7 +193,7 @@ class _Arrays:
     def raw(self, ours: str, shape: tuple[int | None, ...]) -> np.ndarray:
         """The array as it lies in the file, of this shape; None stands for any length."""
         key = self.key(ours)
-        values = np.asarray(self.arrays[key])
+        values = np.asanyarray(self.arrays[key])
         right = values.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, values.shape))  # noqa: B905
         if not right or values.dtype.kind not in "fiub":
             wanted = ", ".join("frames" if size is None else str(size) for size in shape)
@@ -273,8 +273,20 @@ def _points_of_mesh(vertices: np.ndarray, regressor: np.ndarray) -> np.ndarray:
     used = np.flatnonzero(regressor.any(0))
     rows = regressor[:, used].astype(np.float32)
     return _in_blocks(
-        len(vertices), BLOCK_FRAMES_OF_MESH, lambda block: rows @ vertices[block][:, used].astype(np.float32)
+        len(vertices),
+        BLOCK_FRAMES_OF_MESH,
+        lambda block: rows @ _frames_of(vertices, block)[:, used].astype(np.float32),
     )
+
+
+def _frames_of(values: np.ndarray, block: slice) -> np.ndarray:
+    """Some frames of an array; one on disk is mapped anew, so that no more of it than these is ever in memory."""
+    if not isinstance(values, np.memmap) or not values.flags.c_contiguous:
+        return values[block]
+    first, last, _ = block.indices(len(values))
+    frame_bytes = values.nbytes // len(values)
+    shape = (last - first, *values.shape[1:])
+    return np.memmap(str(values.filename), values.dtype, "r", values.offset + first * frame_bytes, shape)
 
 
 def _in_blocks(count: int, size: int, of: Callable[[slice], np.ndarray]) -> np.ndarray:

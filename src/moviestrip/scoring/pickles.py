@@ -25,7 +25,7 @@ class _PlainArray(NumpyArrayWrapper):
     def read(self, unpickler: Any, ensure_native_byte_order: bool) -> np.ndarray:
         if self.dtype.hasobject:
             raise pickle.UnpicklingError("an array of Python objects")
-        return np.asarray(super().read(unpickler, ensure_native_byte_order))
+        return super().read(unpickler, ensure_native_byte_order)
 
 
 ALLOWED: dict[tuple[str, str], Any] = {
