@@ -8,7 +8,7 @@ import pytest
 
 from moviestrip.errors import ConfigError, FatalError
 from moviestrip.evaluation.statistics import interval, paired_difference
-from moviestrip.papers.checks import Margin
+from moviestrip.papers.checks import Cells, Margin
 from moviestrip.papers.claims import (
     FAILS,
     HOLDS,
@@ -242,3 +242,10 @@ def test_a_page_says_everything_about_a_claim(hard_clips):
         assert said in page
     with pytest.raises(ConfigError, match="there is no 'hmmr-99'"):
         claim_page("hmmr-99", judge_claims(None))
+
+
+def test_of_our_tables_that_differ_by_protocol_the_first_is_taken():
+    twice = pd.concat([small(a=1), small(a=2).assign(table="2")])
+    cells = Cells(twice, "p", "number", takes_first=True)
+    assert cells.find("e", "a", {"dataset": "d"}).numbers.tolist() == [1]
+    assert cells.find("e", "a", {"dataset": "d", "table": "2"}).numbers.tolist() == [2]

@@ -88,15 +88,21 @@ class Cells:
     """The numbers of one paper's tables, found by metric, row and keys."""
 
     def __init__(
-        self, table: pd.DataFrame, paper: str, value: str, resample: Callable[[Row, float], Numbers] | None = None
+        self,
+        table: pd.DataFrame,
+        paper: str,
+        value: str,
+        resample: Callable[[Row, float], Numbers] | None = None,
+        takes_first: bool = False,
     ):
         """
         Args:
             table: with the columns of `papers.printed.CELL_KEY`.
             value: names its column of numbers.
             resample: from a row and its number to the same cell in every resample.
+            takes_first: of tables that differ; printed ones must not, ours may, where their protocols do.
         """
-        self.paper, self.value, self.resample = paper, value, resample
+        self.paper, self.value, self.resample, self.takes_first = paper, value, resample, takes_first
         self.rows: dict[tuple[str, str], list[Row]] = {}
         for row in table[table["paper"] == paper].to_dict("records"):
             self.rows.setdefault((row["metric"], row["row_id"]), []).append(row)
@@ -112,10 +118,10 @@ class Cells:
         filled = [row for row in matching if _is_number(row[self.value])]
         if not filled:
             raise NoNumber(place, matching[0])
-        numbers = {float(str(row[self.value])) for row in filled}
-        if len(numbers) > 1:
+        numbers = [float(str(row[self.value])) for row in filled]
+        if len(set(numbers)) > 1 and not self.takes_first:
             raise FatalError(f"claims: {self.paper} has {sorted(numbers)} for {place}; tell them apart with table=")
-        number = numbers.pop()
+        number = numbers[0]
         again = self.resample(filled[0], number) if self.resample else np.zeros(0)
         return Found(np.concatenate([[number], again]), filled)
 

@@ -171,7 +171,10 @@ def judge_claims(ours: pd.DataFrame | None, resamples: Resamples | None = None, 
     printed = printed_tables()
     own = _with_absent_tables(ours, printed)
     resample = None if resamples is None else resamples.of
-    both = {paper: (Cells(printed, paper, "number"), Cells(own, paper, "ours", resample)) for paper in PAPERS}
+    both = {
+        paper: (Cells(printed, paper, "number"), Cells(own, paper, "ours", resample, takes_first=True))
+        for paper in PAPERS
+    }
     claims = printed_claims().to_dict("records")
     return pd.DataFrame([_ledger_row(claim, *both[claim["paper"]], percent) for claim in claims])
 
