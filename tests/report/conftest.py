@@ -30,11 +30,19 @@ Printed: the paper's own numbers. 12 clips, 768 frames.</figcaption>
 <span class="interval">[103.9, 113.8]</span></td><td><span class="printed">16.4</span> | –</td></tr>
 </tbody></table></figure>
 """
-CLAIMS = """claim_id,paper,where,statement,verdict_printed,values_printed,verdict,effect,low,high,unit,values,tables,reason
-hmmr-01,hmmr,Table 2,The temporal encoder lowers the acceleration error.,holds,a=16.4,holds,4.7,1.1,9,mm/frame^2,a=51.5,hmmr-2,
-hmmr-04,hmmr,Table 2,The same gains read on Procrustes-aligned error <of 3DPW>.,fails,b=80.1,fails,-5,-8,-2,mm,b=112.6,hmmr-2,
-phd-01,phd,Sec. 6,Forecasts from the movie strip beat those from poses.,holds,c=1,undecided,,,,,,phd-1,phd-1 is not built
-"""
+CLAIMS = "\n".join(
+    [
+        "claim_id,paper,where,statement,verdict_printed,values_printed,"
+        "verdict,effect,low,high,unit,values,tables,reason",
+        "hmmr-01,hmmr,Table 2,The temporal encoder lowers the acceleration error.,holds,a=16.4,"
+        "holds,4.7,1.1,9,mm/frame^2,a=51.5,hmmr-2,",
+        "hmmr-04,hmmr,Table 2,The same gains read on Procrustes-aligned error <of 3DPW>.,fails,b=80.1,"
+        "fails,-5,-8,-2,mm,b=112.6,hmmr-2,",
+        "phd-01,phd,Sec. 6,Forecasts from the movie strip beat those from poses.,holds,c=1,"
+        "undecided,,,,,,phd-1,phd-1 is not built",
+        "",
+    ]
+)
 
 
 @pytest.fixture
