@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from moviestrip import stages
 from moviestrip.config_documentation import json_schema, markdown
+from moviestrip.errors import StorageError
+from moviestrip.layout import RunFolder
 
 
 def moviestrip(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
@@ -54,3 +57,10 @@ def test_generated_pages_are_up_to_date(repository: Path):
     assert (repository / "config/README.md").read_text() == markdown(), "moviestrip config document > config/README.md"
     schema = (repository / "workflow/schemas/config.schema.json").read_text()
     assert schema == json_schema(), "moviestrip config schema > workflow/schemas/config.schema.json"
+
+
+def test_a_ledger_of_an_older_version_is_one_line(tmp_path: Path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "claims.csv").write_text("claim_id,verdict\nhmmr-01,holds\n")
+    with pytest.raises(StorageError, match=r"claims\.csv: lacks the columns \['effect'"):
+        stages.ledger(RunFolder(tmp_path))

@@ -31,7 +31,7 @@ from moviestrip.config import (
     VariantSettings,
 )
 from moviestrip.datasets.plan import read_shard
-from moviestrip.errors import ConfigError
+from moviestrip.errors import ConfigError, StorageError
 from moviestrip.layout import RunFolder
 from moviestrip.parts import cache_folder
 from moviestrip.provenance import write_provenance
@@ -677,6 +677,9 @@ def ledger(run: RunFolder) -> pd.DataFrame:
     if not path.is_file():
         raise ConfigError(f"{path}: not made yet; run `snakemake --cores 2 {path}`")
     found = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = [name for name in ENDS if name not in found]
+    if missing:
+        raise StorageError(f"{path}: lacks the columns {missing}; an older version made it: make the claims again")
     return found.assign(**{name: pd.to_numeric(found[name]) for name in ENDS})
 
 
