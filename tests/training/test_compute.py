@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 import torch
 
-from moviestrip.config import ComputeSettings
+from moviestrip.config import ComputeSettings, VariantSettings
 from moviestrip.errors import ConfigError
 from moviestrip.tables import TRAINING_LOG, read_table
 from moviestrip.training.checkpoint import read_checkpoint
 from moviestrip.training.compute import ALONE, Compute, device_named, mean_over, start_compute
+from moviestrip.training.loop import Training, train_variant
+from tests.training.stick_world import StickBody, small_scale, stick_data
 
 SCRIPT = Path(__file__).with_name("shared_run.py")
 RELATIVE_TOLERANCE = 1e-3  # of every logged loss, after 20 steps
@@ -85,3 +87,17 @@ def test_bfloat16_is_only_in_the_matrix_products():
         assert layer(values).dtype == torch.bfloat16
     with ALONE.precision():
         assert layer(values).dtype == torch.float32
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("compute", "difference"), [(Compute(compiled=True), 1e-6), (Compute(bfloat16=True), 1e-2)])
+def test_compiled_or_in_bfloat16_a_training_stays_close_to_the_plain_one(tmp_path, compute, difference):
+    variant = VariantSettings(title="HMMR", paper="hmmr", encoder="movie-strip", delta_frames=(-5, 5))
+    scale = small_scale(steps=6, dropout=0.0)
+    weights = []
+    for name, way in (("plain", ALONE), ("other", compute)):
+        training = Training(variant, scale, stick_data(), StickBody(), compute=way)
+        train_variant(training, "close", 0, tmp_path / name)
+        weights.append(read_checkpoint(tmp_path / name / "checkpoint.pt").weights)
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=0, atol=difference)
