@@ -3,7 +3,8 @@
     python -m benchmarks.models [--device cuda] [--precision bfloat16] [--compile] [--width 2048] [--rounds 5]
 
 Random features and labels: speed does not depend on them. One step is what `moviestrip train` does: the model, its
-losses through the body, and the discriminators. A row says what one machine did; put the machine's name beside it.
+losses through the body, and the discriminators. `frames/s` are trained, `read/s` predicted; GiB is the peak, on a CPU
+of the process so far. A row says what one machine did: put its name beside it.
 """
 
 import argparse
@@ -156,9 +157,8 @@ def main() -> None:
         on_gpu = compute.device.type == "cuda"
         machine = torch.cuda.get_device_name(compute.device) if on_gpu else f"{torch.get_num_threads()} threads"
         title = f"width {chosen.width}, {chosen.precision}{', compiled' if chosen.compile else ''}: {machine}"
-        table = Table(
-            "family", "M parameters", "batch", "ms a step", "frames/s trained", "frames/s read", "peak GiB", title=title
-        )
+        titles = ("family", "M par.", "batch", "ms a step", "frames/s", "read/s", "GiB")
+        table = Table(*titles, title=title)
         for name in chosen.family:
             table.add_row(*measure(name, chosen.width, chosen.rounds, compute))
     Console().print(table)
