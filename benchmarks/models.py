@@ -12,7 +12,6 @@ import platform
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +103,7 @@ def measure(name: str, width: int, rounds: int, compute: Compute) -> list[str]:
     body = load_body(BodySettings(), cache_folder())
     points = PosedPoints(body, keypoint_regressor(body))
     training = Training(variant, scale, TrainingData(random_clips(), None), points, still_motions(), compute=compute)
-    training = replace(prepared(training), compute=compute)
+    training = prepared(training)
     if compute.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(compute.device)
     with reproducible([0], torch.get_num_threads(), compute) as generator:

@@ -8,7 +8,7 @@ import contextlib
 import math
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -124,15 +124,8 @@ def prepared(training: Training) -> Training:
     validation = None if data.validation is None else data.validation.to(device)
     prior = None if training.motion_prior is None else training.motion_prior.to(device).requires_grad_(False)
     points = training.body_points.to(device) if isinstance(training.body_points, nn.Module) else training.body_points
-    return Training(
-        variant,
-        training.scale,
-        TrainingData(train.to(device), validation),
-        points,
-        training.real_motions,
-        prior,
-        training.compute,
-    )
+    held = TrainingData(train.to(device), validation)
+    return replace(training, data=held, body_points=points, motion_prior=prior)
 
 
 @contextlib.contextmanager
