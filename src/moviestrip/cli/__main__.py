@@ -1,0 +1,5 @@
+"""`python -m moviestrip.cli` is `moviestrip`."""
+
+from moviestrip.cli import main
+
+main()

@@ -1,0 +1,152 @@
+"""What people ask for apart from a run: a demo, a score, an import, a file's history, the state of the machine."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from moviestrip.cli.options import (
+    ConfigFiles,
+    Run,
+    configuration,
+    job_of,
+    plain_table,
+    run_folder,
+)
+from moviestrip.layout import RunFolder
+
+app = typer.Typer()
+
+
+@app.command("import-checkpoint", rich_help_panel="Models")
+def import_checkpoint(
+    file: Annotated[Path, typer.Argument(help="VIBE, TCMR, SPIN: .pth.tar. HMR, HMMR, PHD: .index, or without it.")],
+    out: Annotated[Path | None, typer.Option(help="The model's file. [default: imported/KIND.pt]")] = None,
+) -> None:
+    """Bring the papers' released weights: recognise a checkpoint and write it as ours."""
+    from moviestrip.imports import describe, import_checkpoint
+
+    for line in describe(import_checkpoint(file, out)):
+        print(line)
+
+
+@app.command(rich_help_panel="Questions")
+def demo(
+    source: Annotated[Path, typer.Argument(metavar="VIDEO|FOLDER", help="A video, or a folder of images.")],
+    model: Annotated[str, typer.Option(help="A trained variant of the run, or a checkpoint file.")],
+    run: Run = None,
+    seed: Annotated[int, typer.Option(help="Training seed of the variant.")] = 0,
+    forecast: Annotated[int, typer.Option(min=0, help="Frames to forecast after everyone's last.")] = 0,
+    hallucinate: Annotated[bool, typer.Option("--hallucinate", help="Past and future of each frame alone.")] = False,
+    smooth: Annotated[Literal["none", "gaussian", "slerp"], typer.Option(help="Filter over time.")] = "none",
+    out: Annotated[Path, typer.Option(help="Files go to OUT/<name of the source>.")] = Path("demo"),
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where the model runs.")] = "auto",
+    fps: Annotated[float | None, typer.Option(min=1, help="Frames a second, if not the video's; images: 25.")] = None,
+    focal: Annotated[float | None, typer.Option(min=1, help="In pixels, if not the picture's diagonal.")] = None,
+    minimum_detections: Annotated[int, typer.Option(min=1, help="Leave out who is found more rarely.")] = 25,
+    maximum_people: Annotated[int, typer.Option(min=1, help="Looked for in each frame.")] = 8,
+    tracker: Annotated[
+        Literal["moviestrip", "detect-and-track"] | None, typer.Option(help="If not the configured one.")
+    ] = None,
+    no_video: Annotated[bool, typer.Option("--no-video", help="Draw nothing.")] = False,
+    export: Annotated[str, typer.Option(help="Files to write, with commas between.")] = "parquet,vibe,amass,bvh",
+    config: ConfigFiles = None,
+) -> None:
+    """Everyone's body in a video: tracks, SMPL parameters, exports, an overlay and a side view."""
+    from moviestrip.demo.bodies import Wanted, model_file
+    from moviestrip.demo.run import Request, export_names, pipeline_of, run_demo
+
+    files = config or ([Path("config.yaml")] if Path("config.yaml").is_file() else None)
+    settings = configuration(files) if files else None
+    folder = run_folder(run, files) if run or files else RunFolder(Path("results/miniature"))
+    request = Request(
+        source=source,
+        checkpoint=model_file(model, folder, seed),
+        out=out,
+        wanted=Wanted(forecast, hallucinate, smooth),
+        exports=export_names(export),
+        video=not no_video,
+        fps=fps,
+        focal_px=focal,
+        minimum_detections=minimum_detections,
+        maximum_people=maximum_people,
+        device=device,
+    )
+    for line in run_demo(request, pipeline_of(settings, tracker)).lines():
+        print(line)
+
+
+@app.command(rich_help_panel="Questions")
+def score(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="vibe_output.pkl, tcmr_output.pkl, hmmr_output.pkl, .npz, .h5, .parquet, "
+            "or a folder of such .pkl in folders named by video."
+        ),
+    ],
+    truth: Annotated[str, typer.Option(help="A dataset of the run, or a file.")],
+    protocol: Annotated[str, typer.Option(help="How to measure: `moviestrip protocols list`.")],
+    by: Annotated[
+        Literal["pose", "vertices", "joints"] | None, typer.Option(help="What to score. [default: the first there is]")
+    ] = None,
+    meshes: Annotated[bool, typer.Option("--meshes", help="Mesh errors too: some 300 frames a second.")] = False,
+    out: Annotated[Path, typer.Option(help="The table as CSV.")] = Path("scores.csv"),
+    run: Run = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Score anyone's predictions, with intervals (docs/score-my-predictions.md)."""
+    from moviestrip.evaluation.protocols import protocol_named
+    from moviestrip.scoring.score import score_file, write_report
+    from moviestrip.scoring.truth import read_truth
+
+    job = job_of(run, None, config)
+    body, settings = job.body(), job.settings.config().evaluation
+    report = score_file(
+        file,
+        read_truth(truth, job.run, body),
+        protocol_named(protocol),
+        body,
+        by,
+        meshes,
+        settings.bootstrap_samples,
+        settings.interval_percent,
+    )
+    write_report(report, out)
+    table = plain_table(*(name.replace("_", " ") for name in report.table.columns))
+    for name in ("metric", "unit"):
+        table.columns[list(report.table.columns).index(name)].no_wrap = True
+    for row in report.table.itertuples(index=False):
+        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
+    Console().print(table)
+    for line in (*report.lines, f"written: {out}"):
+        print(line)
+
+
+@app.command(rich_help_panel="Questions")
+def doctor(config: ConfigFiles = None) -> None:
+    """Say what is installed, which parts will be used, and what an optional package would add."""
+    from moviestrip.doctor import findings
+
+    files = config or ([Path("config.yaml")] if Path("config.yaml").is_file() else None)
+    table = plain_table("what", "state", "detail")
+    colours = {"ok": "green", "on demand": "cyan", "optional": "yellow", "missing": "red"}
+    for finding in findings(configuration(files) if files else None):
+        table.add_row(finding.what, f"[{colours[finding.state]}]{finding.state}[/]", escape(finding.detail))
+    Console().print(table)
+
+
+@app.command(rich_help_panel="Questions")
+def why(path: Annotated[Path, typer.Argument(help="Any output of a run, such as a table.")]) -> None:
+    """Print how a file came to be, back to the videos."""
+    from moviestrip.provenance import chain
+
+    for link in chain(path):
+        others = f" [dim]and {link.more} more like it[/]" if link.more else ""
+        state = "" if link.intact else " [red]changed or gone since[/]"
+        name = escape(str(link.path.relative_to(Path.cwd()) if link.path.is_relative_to(Path.cwd()) else link.path))
+        Console(soft_wrap=True, highlight=False).print(
+            f"{'  ' * link.depth}{name}  [cyan]{link.stage}[/] [dim]{link.sha256[:12]}[/]{others}{state}"
+        )

@@ -1,0 +1,237 @@
+"""One command a stage. The workflow hands each its settings as JSON; a person, a whole configuration."""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from moviestrip import stages
+from moviestrip.cli.options import (
+    ConfigFiles,
+    Dataset,
+    Datasets,
+    Run,
+    Seed,
+    SettingsJson,
+    Shard,
+    TableName,
+    Variant,
+    config_folder,
+    configuration,
+    job_of,
+    plain_table,
+    run_folder,
+)
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel="Stages")
+def plan(config: ConfigFiles = None) -> None:
+    """Decide which videos belong to which shard. Planned shards stay as they are; new videos append shards."""
+    from moviestrip.config import load_dataset
+    from moviestrip.datasets.plan import plan_shards, read_shard
+
+    settings, run = configuration(config), run_folder(None, config)
+    table = plain_table("dataset", "role", "shards", "videos", numbers=2)
+    for name in settings.datasets:
+        dataset = load_dataset(name, config_folder(config))
+        shards = plan_shards(run, name, dataset, settings.rendering, settings.seed)
+        videos = sum(len(read_shard(run, name, shard)["videos"]) for shard in shards)
+        table.add_row(name, dataset.role, str(len(shards)), str(videos))
+    Console().print(table)
+
+
+@app.command(rich_help_panel="Stages")
+def body(run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Build the free body, or check the official one."""
+    stages.body(job_of(run, settings, config))
+
+
+@app.command(rich_help_panel="Stages")
+def motions(run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Collect the motion sources of the miniature world."""
+    stages.motions(job_of(run, settings, config))
+
+
+@app.command(rich_help_panel="Stages")
+def render(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Make the videos of a shard of the miniature world, and their truth."""
+    stages.render(job_of(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def fetch(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Bring in the videos of a shard and check every frame; bad ones keep their row with the reason."""
+    videos = stages.fetch(job_of(run, settings, config, dataset), dataset, shard)
+    bad = videos[videos["status"] != "ok"]
+    for video_id, status, reason in zip(bad["video_id"], bad["status"], bad["reason"], strict=True):
+        print(f"quarantined {video_id}: {status}: {reason}", file=sys.stderr)
+
+
+@app.command(rich_help_panel="Stages")
+def detect(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Detect 2D poses in a shard with OpenPose, or the embedded program that speaks its command line."""
+    stages.detect(job_of(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def track(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Link a shard's detections into people."""
+    stages.track(job_of(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def curate(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Cut candidate clips out of a shard and write what every filter says of them."""
+    stages.curate(job_of(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def label(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Write the labels of every frame of a shard's clips."""
+    stages.label(job_of(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def features(
+    dataset: Dataset,
+    shard: Shard,
+    backbone: Annotated[
+        str | None, typer.Option(help="Network that turns crops into phi. [default: features.backbone]")
+    ] = None,
+    occluded: Annotated[bool, typer.Option("--occluded", help="Of occluded copies of its training clips.")] = False,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Compute phi for every frame of a shard's clips."""
+    job = job_of(run, settings, config, dataset)
+    if backbone is not None:
+        job = stages.Job(job.run, job.settings.with_backbone(backbone))
+    stages.features(job, dataset, shard, occluded)
+
+
+@app.command("motion-prior", rich_help_panel="Stages")
+def motion_prior(
+    name: Annotated[str, typer.Argument(help="mposer, or vposer for its frame-wise twin.")],
+    seed: Seed,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Train a prior over real motions, and score how well it reconstructs others."""
+    stages.motion_prior(job_of(run, settings, config), name, seed)
+
+
+@app.command(rich_help_panel="Stages")
+def train(
+    variant: Variant,
+    seed: Seed,
+    dataset: Datasets = None,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Train one variant with one seed."""
+    stages.train(job_of(run, settings, config, variant=variant), variant, seed, dataset)
+
+
+@app.command(rich_help_panel="Stages")
+def predict(
+    variant: Variant,
+    seed: Seed,
+    dataset: Datasets = None,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Predict the validation and test clips of some datasets."""
+    stages.predict(job_of(run, settings, config, variant=variant), variant, seed, dataset)
+
+
+@app.command(rich_help_panel="Stages")
+def evaluate(
+    variant: Variant,
+    seed: Seed,
+    dataset: Datasets = None,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Score predictions on the test clips of some datasets."""
+    from moviestrip.config import variant_names
+
+    defined = variant if variant in variant_names(config_folder(config)) else None  # else predictions from elsewhere
+    stages.evaluate(job_of(run, settings, config, variant=defined), variant, seed, dataset)
+
+
+ForecastRow = Annotated[
+    str,
+    typer.Argument(
+        help="A variant that forecasts or hallucinates, or a baseline: constant, nearest-neighbour, "
+        "constant-hallucinated, oracle-nn."
+    ),
+]
+
+
+@app.command(rich_help_panel="Stages")
+def forecast(
+    row: ForecastRow,
+    seed: Seed,
+    dataset: Datasets = None,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Forecast the test clips of some datasets, or hallucinate the frames around each of theirs."""
+    from moviestrip.papers.worlds import BASELINES
+
+    stages.forecast(job_of(run, settings, config, variant=BASELINES.get(row, row)), row, seed, dataset)
+
+
+@app.command("evaluate-forecasts", rich_help_panel="Stages")
+def evaluate_forecasts(
+    row: ForecastRow,
+    seed: Seed,
+    dataset: Datasets = None,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Score forecasts, with and without dynamic time warping."""
+    stages.evaluate_forecasts(job_of(run, settings, config), row, seed, dataset)
+
+
+@app.command(rich_help_panel="Stages")
+def table(name: TableName, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Write one of the papers' tables as CSV, Markdown, LaTeX and HTML."""
+    stages.table(job_of(run, settings, config), name)
+
+
+@app.command(rich_help_panel="Stages")
+def overlays(
+    dataset: Datasets = None, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Render short clips of every variant: input, 2D skeleton, mesh, side view."""
+    stages.overlays(job_of(run, settings, config), dataset)
+
+
+@app.command(rich_help_panel="Stages")
+def report(run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Write the report: one self-contained page."""
+    job = job_of(run, settings, config)
+    stages.report(job)

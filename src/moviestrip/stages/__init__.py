@@ -1,0 +1,43 @@
+"""One function a stage: read its tables, call the library, write what came out with its provenance.
+
+Nothing here computes; the floors below do. Paths come from the run's layout and settings from the keys the
+workflow handed over, so that a stage cannot read what its rule does not declare.
+"""
+
+from moviestrip.stages.clips import curate, label
+from moviestrip.stages.evaluation import claims, evaluate, ledger, table
+from moviestrip.stages.extraction import features
+from moviestrip.stages.forecasting import evaluate_forecasts, forecast
+from moviestrip.stages.job import Job, selected_clips
+from moviestrip.stages.pictures import check, contact_sheet, overlays, report
+from moviestrip.stages.prediction import predict
+from moviestrip.stages.training import motion_prior, train
+from moviestrip.stages.videos import detect, fetch, track
+from moviestrip.stages.world import body, motions, render
+
+__all__ = [
+    "Job",
+    "body",
+    "check",
+    "claims",
+    "contact_sheet",
+    "curate",
+    "detect",
+    "evaluate",
+    "evaluate_forecasts",
+    "features",
+    "fetch",
+    "forecast",
+    "label",
+    "ledger",
+    "motion_prior",
+    "motions",
+    "overlays",
+    "predict",
+    "render",
+    "report",
+    "selected_clips",
+    "table",
+    "track",
+    "train",
+]

@@ -1,0 +1,118 @@
+"""Scores, tables and the ledger of claims."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from moviestrip import tables
+from moviestrip.errors import ConfigError, StorageError
+from moviestrip.layout import RunFolder
+from moviestrip.stages.job import Job, labels_of, selected_clips
+from moviestrip.storage import atomic_path, write_text
+from moviestrip.tables import read_table
+
+if TYPE_CHECKING:
+    from moviestrip.papers.worlds import Setting
+
+
+def evaluate(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
+    """Score predictions on the test clips of some datasets, under every protocol that a table needs there."""
+    from moviestrip.evaluation.score import MESH_METRICS, score_under
+    from moviestrip.papers.protocols import metrics_on, protocols_on
+
+    body, known = job.body(), job.settings.datasets()
+    chosen = job.settings.value("evaluation")["protocol"]
+    stride = job.settings.value("variant")["frame_stride"] if job.settings.has("variant") else 1
+    for dataset in datasets or job.scored_datasets():
+        if dataset not in known:
+            raise ConfigError(f"--dataset {dataset} is not in this configuration; known: {', '.join(known)}")
+        role, path = known[dataset].role, job.run.predictions(variant, seed, dataset)
+        meshes = not metrics_on(role).isdisjoint(MESH_METRICS)
+        protocols, clips = protocols_on(role, chosen), selected_clips(job, [dataset], ["test"])
+        predictions, labels = read_table(path, tables.PREDICTIONS), labels_of(job, dataset)
+        scores = score_under(protocols, predictions, labels, clips, variant, seed, body, meshes, stride)
+        inputs = {"predictions": path, "body": job.run.body} | {
+            f"labels:{shard}": job.run.labels(dataset, shard) for shard in job.run.shards(dataset)
+        }
+        job.save(job.run.scores(variant, seed, dataset), scores, tables.SCORES, inputs)
+
+
+def table(job: Job, name: str) -> None:
+    """Write one of the papers' tables beside this run's numbers."""
+    from moviestrip.papers.render import render_table
+    from moviestrip.papers.table import build_table, counts_data, dataset_statistics
+    from moviestrip.papers.worlds import Setting
+
+    setting = Setting.of(job.settings.config())
+    paper, number = name.rsplit("-", 1)
+    scores = statistics = None
+    if counts_data(paper, number):
+        datasets = job.settings.datasets()
+        statistics = dataset_statistics(selected_clips(job, list(datasets)), datasets)
+        shards = [(dataset, shard) for dataset in datasets for shard in job.run.shards(dataset)]
+        inputs = {f"clips:{shard}": job.run.clips(dataset, shard) for dataset, shard in shards}
+    else:
+        inputs = _score_files(job, setting.variants, setting.seeds) | _forecast_score_files(job, name, setting)
+        scores = tables.read_tables(inputs.values(), tables.SCORES)
+    cells = build_table(paper, number, scores, statistics, setting)
+    for suffix, text in render_table(cells, setting).items():
+        write_text(job.run.table(name, suffix), text)
+        job.record(job.run.table(name, suffix), "table", inputs)
+
+
+def _score_files(job: Job, variants: Sequence[str], seeds: Sequence[int]) -> dict[str, Path]:
+    scored = job.scored_datasets()
+    keys = [(variant, seed, dataset) for variant in variants for seed in seeds for dataset in scored]
+    return {
+        f"scores:{variant}/{seed}/{dataset}": job.run.scores(variant, seed, dataset) for variant, seed, dataset in keys
+    }
+
+
+def _forecast_score_files(job: Job, table: str, setting: "Setting") -> dict[str, Path]:
+    from moviestrip.papers.forecasts import forecasts_of
+
+    keys = forecasts_of([table], setting.world, setting.datasets, setting.variants, setting.seeds)
+    return {
+        f"forecast scores:{row}/{seed}/{dataset}": job.run.forecast_scores(row, seed, dataset)
+        for row, seed, dataset in keys
+    }
+
+
+CELL_TEXTS = {"table": str, "horizon": str, "dtw": str}  # as they are printed, not as pandas would read them
+
+
+def claims(job: Job) -> None:
+    """Judge the papers' claims on the printed numbers and on this run's tables, by the scores behind them."""
+    from moviestrip.papers.claims import judge_claims
+    from moviestrip.papers.resamples import Resamples
+    from moviestrip.papers.table import counts_data
+    from moviestrip.papers.worlds import Setting
+
+    setting = Setting.of(job.settings.config())
+    names = job.settings.value("tables")
+    paths = {f"table:{name}": job.run.table(name) for name in names}
+    finished = [pd.read_csv(path, dtype=CELL_TEXTS, keep_default_na=False) for path in paths.values()]
+    scores: dict[str, Path] = {}
+    for name in [name for name in names if not counts_data(*name.rsplit("-", 1))]:
+        scores |= _score_files(job, setting.variants, setting.seeds) | _forecast_score_files(job, name, setting)
+    resamples = Resamples(tables.read_tables(scores.values(), tables.SCORES), setting) if scores else None
+    with atomic_path(job.run.table("claims")) as partial:
+        ledger = judge_claims(pd.concat(finished, ignore_index=True), resamples, setting.interval_percent)
+        ledger.to_csv(partial, index=False, float_format="%.6g")
+    job.record(job.run.table("claims"), "claims", paths | scores)
+
+
+def ledger(run: RunFolder) -> pd.DataFrame:
+    """The finished ledger of claims, blank texts as blanks."""
+    from moviestrip.papers.claims import ENDS
+
+    path = run.table("claims")
+    if not path.is_file():
+        raise ConfigError(f"{path}: not made yet; run `snakemake --cores 2 {path}`")
+    found = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = [name for name in ENDS if name not in found]
+    if missing:
+        raise StorageError(f"{path}: lacks the columns {missing}; an older version made it: make the claims again")
+    return found.assign(**{name: pd.to_numeric(found[name]) for name in ENDS})

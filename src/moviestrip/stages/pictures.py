@@ -1,0 +1,56 @@
+"""Everything to look at: contact sheets, overlay clips, the report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moviestrip.config import ReportSettings
+from moviestrip.stages.job import Job
+
+if TYPE_CHECKING:
+    from moviestrip.datasets.check import DatasetReport
+
+
+def check(job: Job, dataset: str) -> "DatasetReport":
+    """Hold a dataset's tables against each other, and draw its contact sheet."""
+    from moviestrip.datasets.check import check_dataset
+
+    contact_sheet(job, dataset)
+    return check_dataset(dataset, job.run)
+
+
+def overlays(job: Job, datasets: Sequence[str] | None = None) -> None:
+    """Render the same few test clips for every variant."""
+    from moviestrip.figures.overlay_clips import render_overlays
+
+    datasets = datasets or job.scored_datasets()
+    variants, seed = job.settings.value("variants"), job.settings.value("training_seeds")[0]
+    count = job.settings.section(ReportSettings).overlay_clips
+    render_overlays(job.run, datasets, variants, seed, job.body(), count)
+    inputs = {
+        f"predictions:{variant}/{dataset}": job.run.predictions(variant, seed, dataset)
+        for variant in variants
+        for dataset in datasets
+    }
+    job.record(job.run.figures / "overlays", "overlays", inputs)
+
+
+def contact_sheet(job: Job, dataset: str) -> Path:
+    """Draw labelled frames of a dataset's clips."""
+    from moviestrip.figures.contact_sheet import run_sheet, write_picture
+
+    path = job.run.figures / "datasets" / f"{dataset}.png"
+    write_picture(path, run_sheet(job.run, dataset))
+    shards = job.run.shards(dataset)
+    job.record(path, "contact sheet", {f"labels:{shard}": job.run.labels(dataset, shard) for shard in shards})
+    return path
+
+
+def report(job: Job) -> None:
+    """Write the report: one self-contained page."""
+    from moviestrip.report.build import build_report
+
+    config = job.settings.config()
+    build_report(job.run.root, config, job.settings.datasets(), job.settings.variants())
+    inputs = {f"table:{name}": job.run.table(name, "html") for name in config.tables}
+    job.record(job.run.report, "report", inputs | {"overlays": job.run.figures / "overlays"})
