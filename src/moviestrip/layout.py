@@ -92,6 +92,10 @@ class RunFolder:
     def figures(self) -> Path:
         return self.root / "figures"
 
+    def figure(self, name: str) -> Path:
+        """Folder of one of the papers' figures: the picture, its caption, the numbers behind it."""
+        return self.figures / "papers" / name
+
     @property
     def report(self) -> Path:
         return self.root / "report" / "index.html"

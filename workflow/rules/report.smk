@@ -1,4 +1,9 @@
 # Pictures, and one page that holds everything.
+from moviestrip.papers.figures import figure_files, figure_named, figures_of
+from moviestrip.papers.worlds import Setting
+
+SETTING = Setting.of(CONFIG)
+DRAWN = figures_of(SETTING)
 
 
 rule contact_sheet:
@@ -40,6 +45,29 @@ rule overlays:
         "moviestrip overlays {SCORED} --run {ROOT} --settings {params.settings:q} 2> {log}"
 
 
+def figure_inputs(wildcards):
+    """What `papers.figures` says a figure is drawn from."""
+    figure = figure_named(wildcards.figure)
+    return [str(path) for path in figure_files(figure, SETTING, RUN, VARIANTS).values()]
+
+
+rule figure:
+    input:
+        figure_inputs,
+    output:
+        directory(f"{ROOT}/figures/papers/{{figure}}"),
+    log:
+        f"{ROOT}/logs/figure/{{figure}}.log",
+    wildcard_constraints:
+        figure="|".join(DRAWN) or "-",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        settings=settings(*TABLE_SETTINGS, "variant_settings"),
+    shell:
+        "moviestrip figure {wildcards.figure} --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
 rule report:
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.html", table=CONFIG.tables),
@@ -52,6 +80,7 @@ rule report:
         attributes=shard_files("attributes", DATASETS),
         sheets=expand(f"{ROOT}/figures/datasets/{{dataset}}.png", dataset=DATASETS),
         overlays=f"{ROOT}/figures/overlays",
+        figures=expand(f"{ROOT}/figures/papers/{{figure}}", figure=DRAWN),
     output:
         report(
             f"{ROOT}/report/index.html",

@@ -30,6 +30,7 @@ from moviestrip.settings import StageSettings
 dataset_app = typer.Typer(help="List, check and look at datasets.", no_args_is_help=True)
 variants_app = typer.Typer(help="The models: what each is, and the table rows it fills.", no_args_is_help=True)
 tables_app = typer.Typer(help="The 25 tables of the four papers.", no_args_is_help=True)
+figures_app = typer.Typer(help="The papers' figures that a run can remake.", no_args_is_help=True)
 claims_app = typer.Typer(help="Judge the papers' claims on this run's tables; or list and show the verdicts.")
 protocols_app = typer.Typer(help="Named evaluation choices.", no_args_is_help=True)
 config_app = typer.Typer(help="Check the configuration, or print its documentation.", no_args_is_help=True)
@@ -130,6 +131,20 @@ def tables_show(name: TableName, run: Run = None, config: ConfigFiles = None) ->
     if not path.is_file():
         raise ConfigError(f"{path}: not made yet; run `snakemake --cores 2 {path}`")
     print(path.read_text())
+
+
+@figures_app.command("list")
+def figures_list(run: Run = None, config: ConfigFiles = None) -> None:
+    """Every figure: where it is from, and whether this configuration can draw it."""
+    from moviestrip.papers.figures import FIGURES
+    from moviestrip.papers.worlds import Setting
+
+    setting, folder = Setting.of(configuration(config)), run_folder(run, config)
+    table = plain_table("figure", "title", "source", "state")
+    for figure in FIGURES:
+        state = "drawn" if folder.figure(figure.name).is_dir() else figure.missing_in(setting) or "can be drawn"
+        table.add_row(figure.name, figure.title, figure.source, state)
+    Console().print(table)
 
 
 @claims_app.callback(invoke_without_command=True)

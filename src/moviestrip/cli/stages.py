@@ -223,6 +223,17 @@ def table(name: TableName, run: Run = None, settings: SettingsJson = None, confi
 
 
 @app.command(rich_help_panel="Stages")
+def figure(
+    name: Annotated[str, typer.Argument(help="Such as phd-statues: `moviestrip figures list`.")],
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Draw one of the papers' figures from this run."""
+    stages.figure(job_of(run, settings, config), name)
+
+
+@app.command(rich_help_panel="Stages")
 def overlays(
     dataset: Datasets = None, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
 ) -> None:

@@ -7,6 +7,7 @@ workflow handed over, so that a stage cannot read what its rule does not declare
 from moviestrip.stages.clips import curate, label
 from moviestrip.stages.evaluation import claims, evaluate, ledger, table
 from moviestrip.stages.extraction import features
+from moviestrip.stages.figures import figure
 from moviestrip.stages.forecasting import evaluate_forecasts, forecast
 from moviestrip.stages.job import Job, selected_clips
 from moviestrip.stages.pictures import check, contact_sheet, overlays, report
@@ -27,6 +28,7 @@ __all__ = [
     "evaluate_forecasts",
     "features",
     "fetch",
+    "figure",
     "forecast",
     "label",
     "ledger",
