@@ -8,7 +8,7 @@ import pytest
 
 from moviestrip import stages
 from moviestrip.config_documentation import json_schema, markdown
-from moviestrip.errors import StorageError
+from moviestrip.errors import ConfigError, StorageError
 from moviestrip.layout import RunFolder
 
 
@@ -60,7 +60,13 @@ def test_generated_pages_are_up_to_date(repository: Path):
 
 
 def test_a_ledger_of_an_older_version_is_one_line(tmp_path: Path):
-    (tmp_path / "tables").mkdir()
-    (tmp_path / "tables" / "claims.csv").write_text("claim_id,verdict\nhmmr-01,holds\n")
+    (tmp_path / "claims.csv").write_text("claim_id,verdict\nhmmr-01,holds\n")
     with pytest.raises(StorageError, match=r"claims\.csv: lacks the columns \['effect'"):
+        stages.ledger(RunFolder(tmp_path))
+
+
+def test_a_ledger_among_the_tables_is_not_read(tmp_path: Path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "claims.csv").write_text("claim_id,verdict,effect,low,high\nhmmr-01,holds,1,1,1\n")
+    with pytest.raises(ConfigError, match=r"claims\.csv: not made yet"):
         stages.ledger(RunFolder(tmp_path))

@@ -89,6 +89,11 @@ class RunFolder:
         return self.root / "tables" / f"{name}.{suffix}"
 
     @property
+    def claims(self) -> Path:
+        """The ledger: a verdict on each of the papers' claims."""
+        return self.root / "claims.csv"
+
+    @property
     def figures(self) -> Path:
         return self.root / "figures"
 

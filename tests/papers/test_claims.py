@@ -54,6 +54,12 @@ def test_the_tally_is_61_hold_6_fail_and_3_are_not_in_tables(ledger):
     assert ledger["verdict_printed"].value_counts().to_dict() == {HOLDS: 61, FAILS: 6, NOT_IN_TABLES: 3}
 
 
+def test_the_ledger_begins_with_what_is_read_first(ledger):
+    first = ["claim_id", "verdict_printed", "verdict", "effect", "low", "high", "reason"]
+    assert list(ledger.columns)[: len(first)] == first
+    assert set(ledger.columns[len(first) :]) >= {"paper", "where", "statement", "values_printed", "values", "tables"}
+
+
 def test_without_our_numbers_every_claim_waits_and_says_for_what(ledger):
     waiting = ledger[ledger["verdict"] != NOT_IN_TABLES]
     assert set(waiting["verdict"]) == {PENDING, NOT_APPLICABLE}

@@ -75,7 +75,7 @@ def _write_tables(run: RunFolder) -> None:
     (folder / "hmmr-1.html").write_text("<table><tbody><tr><td>frames</td><td>1</td></tr></tbody></table>")
     (folder / "hmmr-2.html").write_text(FRAGMENT, encoding="utf-8")
     (folder / "hmmr-2.csv").write_text("paper,table\nhmmr,2\n")
-    (folder / "claims.csv").write_text(CLAIMS)
+    run.claims.write_text(CLAIMS)
 
 
 def _write_logs(run: RunFolder) -> None:

@@ -204,6 +204,6 @@ def test_a_damaged_overlay_names_its_file(run: RunFolder, config: Config):
 
 
 def test_a_ledger_without_its_columns_is_refused(run: RunFolder):
-    (run.root / "tables" / "claims.csv").write_text("claim_id,statement\nhmmr-01,x\n")
+    run.claims.write_text("claim_id,statement\nhmmr-01,x\n")
     with pytest.raises(StorageError, match=r"claims\.csv: .*'verdict'"):
         sources.read_claims(run)

@@ -78,7 +78,7 @@ rule claims:
         tables=expand(f"{ROOT}/tables/{{table}}.csv", table=CONFIG.tables),
         scores=scores_behind(CONFIG.tables),
     output:
-        f"{ROOT}/tables/claims.csv",
+        f"{ROOT}/claims.csv",
     log:
         f"{ROOT}/logs/claims.log",
     conda:

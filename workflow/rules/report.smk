@@ -71,7 +71,7 @@ rule figure:
 rule report:
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.html", table=CONFIG.tables),
-        claims=f"{ROOT}/tables/claims.csv",
+        claims=f"{ROOT}/claims.csv",
         logs=expand(
             f"{ROOT}/models/{{variant}}/seed-{{seed}}/log.parquet",
             variant=TRAINED,

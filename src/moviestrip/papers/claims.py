@@ -161,7 +161,7 @@ def _notes(rows: Iterable[Row], start: str) -> list[str]:
 
 
 def judge_claims(ours: pd.DataFrame | None, resamples: Resamples | None = None, percent: float = 95) -> pd.DataFrame:
-    """The ledger, a row a claim: what was said, verdicts on both sides, the effect with its ends, and the cells.
+    """The ledger, a row a claim: verdicts on both sides, the effect with its ends, what was said, and the cells.
 
     Args:
         ours: the tables of `build_table`, one after the other, or None when there are none yet.
@@ -195,17 +195,18 @@ def _ledger_row(claim: Mapping[Hashable, str], printed: Cells, ours: Cells, perc
     on_printed, on_ours = judge(claim["check"], printed), judge(claim["check"], ours, percent)
     effect = on_ours.effect
     return {
-        **{key: claim[key] for key in ("claim_id", "paper", "where", "statement")},
+        "claim_id": claim["claim_id"],
         "verdict_printed": on_printed.verdict,
-        "values_printed": on_printed.values_text(percent),
         "verdict": on_ours.verdict,
         "effect": effect.value,
         "low": effect.low,
         "high": effect.high,
+        "reason": on_ours.reason,
         "unit": effect.unit,
+        **{key: claim[key] for key in ("paper", "where", "statement")},
+        "values_printed": on_printed.values_text(percent),
         "values": on_ours.values_text(percent),
         "tables": " ".join(on_ours.tables or on_printed.tables),
-        "reason": on_ours.reason,
     }
 
 

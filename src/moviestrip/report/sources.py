@@ -2,7 +2,7 @@
 
 All of it lies under results/<name> and all of it is optional, because a report of half a run is useful too:
 
-- `tables/*.html`: one fragment a table, made by `papers`; `tables/claims.csv`: the ledger of claims
+- `tables/*.html`: one fragment a table, made by `papers`; `claims.csv`: the ledger of claims
 - `clips/`, `attributes/`: what was curated, for the overview and the funnel
 - `models/<variant>/seed-<seed>/log.parquet`: training logs
 - `figures/datasets/*.png`: contact sheets; `figures/overlays/`: overlay clips and `overlays.json`
@@ -83,14 +83,14 @@ def table_fragment(name: str, text: str) -> TableFragment:
 
 def read_claims(run: RunFolder) -> dict[str, Any] | None:
     """The ledger of claims and how many of each verdict there are, or nothing when there is no ledger."""
-    path = run.root / "tables" / "claims.csv"
+    path = run.claims
     if not path.is_file():
         return None
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
         missing = [name for name in CLAIM_COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
-            raise StorageError(f"{path}: the ledger of claims lacks the columns {missing}; make the tables again")
+            raise StorageError(f"{path}: the ledger of claims lacks the columns {missing}; make the claims again")
         rows = [{name: record[name] or "" for name in CLAIM_COLUMNS} for record in reader]
     counts = Counter(row["verdict"] for row in rows)
     order = [name for name in VERDICTS if name in counts] + sorted(set(counts) - set(VERDICTS))

@@ -98,17 +98,17 @@ def claims(job: Job) -> None:
     for name in [name for name in names if not counts_data(*name.rsplit("-", 1))]:
         scores |= _score_files(job, setting.variants, setting.seeds) | _forecast_score_files(job, name, setting)
     resamples = Resamples(tables.read_tables(scores.values(), tables.SCORES), setting) if scores else None
-    with atomic_path(job.run.table("claims")) as partial:
+    with atomic_path(job.run.claims) as partial:
         ledger = judge_claims(pd.concat(finished, ignore_index=True), resamples, setting.interval_percent)
         ledger.to_csv(partial, index=False, float_format="%.6g")
-    job.record(job.run.table("claims"), "claims", paths | scores)
+    job.record(job.run.claims, "claims", paths | scores)
 
 
 def ledger(run: RunFolder) -> pd.DataFrame:
     """The finished ledger of claims, blank texts as blanks."""
     from moviestrip.papers.claims import ENDS
 
-    path = run.table("claims")
+    path = run.claims
     if not path.is_file():
         raise ConfigError(f"{path}: not made yet; run `snakemake --cores 2 {path}`")
     found = pd.read_csv(path, dtype=str, keep_default_na=False)
