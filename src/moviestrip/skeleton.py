@@ -43,6 +43,8 @@ HMMR_25 = _names(
     """
 )
 
+HMMR_19, HMMR_14 = HMMR_25[:19], HMMR_25[:14]  # without feet (its demos draw these), and without a face
+
 COMMON_14 = _names(
     """
     right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist right_elbow right_shoulder
@@ -66,6 +68,27 @@ MPI_INF_3DHP_17 = _names(
     """
 )
 
+# MPI-INF-3DHP's training annotation, all rows of `annot2` and `annot3` (its own util/mpii_get_joint_set.m).
+MPI_INF_3DHP_28 = _names(
+    """
+    spine3 spine4 spine2 spine pelvis neck head head_top left_clavicle left_shoulder left_elbow left_wrist left_hand
+    right_clavicle right_shoulder right_elbow right_wrist right_hand left_hip left_knee left_ankle left_foot left_toe
+    right_hip right_knee right_ankle right_foot right_toe
+    """
+)
+
+# Human3.6M's D3_Positions, in the order of the skeleton in its metadata.xml. Seven rows repeat another one:
+# lower_spine the pelvis, both collars the neck, both thumbs the wrists, both palm ends the fingertips. What
+# is `head` here is the joint the public 17-joint lists call "Neck/Nose" and SPIN the jaw, `head_top` its tip.
+H36M_32 = _names(
+    """
+    pelvis right_hip right_knee right_ankle right_toe_base right_toe_end left_hip left_knee left_ankle left_toe_base
+    left_toe_end lower_spine spine neck head head_top left_collar left_shoulder left_elbow left_wrist left_thumb
+    left_thumb_end left_palm left_palm_end right_collar right_shoulder right_elbow right_wrist right_thumb
+    right_thumb_end right_palm right_palm_end
+    """
+)
+
 BLAZEPOSE_33 = _names(
     """
     nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear right_ear
@@ -82,6 +105,34 @@ COCO_17 = _names(
     """
 )
 
+# OpenPose's COCO model: COCO's 17 and the neck it adds between the shoulders.
+COCO_18 = _names(
+    """
+    nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee
+    right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear
+    """
+)
+
+# PoseTrack18 writes 17 triples; the two ears are never labelled and hold zeros, which leaves its 15 joints.
+POSETRACK_17 = _names(
+    """
+    nose head_bottom head_top left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist
+    right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle
+    """
+)
+POSETRACK_15 = tuple(name for name in POSETRACK_17 if not name.endswith("_ear"))
+
+# What SPIN, VIBE and TCMR call ground truth: the 14 common joints, five that a data set may add, the face.
+SPIN_24 = _names(
+    """
+    right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist right_elbow right_shoulder
+    left_shoulder left_elbow left_wrist neck head_top pelvis thorax spine jaw head nose left_eye right_eye left_ear
+    right_ear
+    """
+)
+# ... and their 49: OpenPose's BODY_25, named apart because most of its joints come again, then those 24.
+SPIN_49 = (*(f"openpose_{name}" for name in BODY_25), *SPIN_24)
+
 PENN_13 = _names(
     """
     head_top left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist left_hip right_hip left_knee
@@ -93,11 +144,20 @@ JOINT_SETS: dict[str, Sequence[str]] = {
     "smpl_24": SMPL_24,
     "body_25": BODY_25,
     "hmmr_25": HMMR_25,
+    "hmmr_19": HMMR_19,
+    "hmmr_14": HMMR_14,
     "common_14": COMMON_14,
     "h36m_17": H36M_17,
+    "h36m_32": H36M_32,
     "mpi_inf_3dhp_17": MPI_INF_3DHP_17,
+    "mpi_inf_3dhp_28": MPI_INF_3DHP_28,
+    "spin_24": SPIN_24,
+    "spin_49": SPIN_49,
     "blazepose_33": BLAZEPOSE_33,
     "coco_17": COCO_17,
+    "coco_18": COCO_18,
+    "posetrack_17": POSETRACK_17,
+    "posetrack_15": POSETRACK_15,
     "penn_13": PENN_13,
 }
 
