@@ -79,7 +79,8 @@ def write_shard(run: RunFolder, shard: str, split: str, dataset) -> None:
         (files.index, index, FEATURE_INDEX),
         (files.crops, crops, CROPS),
     ):
-        write_table(path, table[[column.name for column in schema.columns]], schema)
+        kept = [column.name for column in schema.columns if column.name in table]
+        write_table(path, table[kept], schema)
     write_features(files.phi, dataset.phi.numpy(), {"backbone": "stick"})
 
 

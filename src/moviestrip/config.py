@@ -46,6 +46,20 @@ class BodySettings(Section):
     joint_regressor: Path | None = Field(
         None, description="With `smpl`: J_regressor_h36m.npy, (17, 6890). The free body carries its own."
     )
+    male_path: Path | None = Field(None, description="With `smpl`: SMPL_MALE.pkl or .npz, for data of men (3DPW).")
+    female_path: Path | None = Field(None, description="With `smpl`: SMPL_FEMALE.pkl or .npz, for data of women.")
+
+    def for_gender(self, gender: str) -> "BodySettings":
+        """Settings of the body that data of this gender are for; there is one free body for all."""
+        if self.kind == "free" or gender not in ("male", "female"):
+            return self
+        path = self.male_path if gender == "male" else self.female_path
+        if path is None:
+            raise ConfigError(
+                f"body.{gender}_path: is required: the data hold bodies of this sex; "
+                f"download SMPL_{gender.upper()}.pkl from smpl.is.tue.mpg.de"
+            )
+        return self.model_copy(update={"path": path})
 
 
 class DetectorSettings(Section):
@@ -311,6 +325,9 @@ class Config(Section):
     seed: int = Field(0, ge=0, description="The one seed everything random derives from.")
     results: Path = Field(Path("results"), description="Where outputs go.")
     datasets: tuple[str, ...] = Field(description="Datasets used, by the names of files in config/datasets.")
+    data_folders: dict[str, Path] = Field(
+        {}, description="Where the datasets that you bring lie, by name: `h36m: /data/h36m`."
+    )
     variants: tuple[str, ...] = Field(description="Models trained, by the names of files in config/variants.")
     training_seeds: tuple[int, ...] = Field((0,), description="Each variant is trained once a seed.", min_length=1)
     tables: tuple[str, ...] = Field(description="Tables made, as paper-number.")
@@ -369,6 +386,35 @@ class FolderSource(Section):
     people: int = Field(1, ge=1, description="At most this many people in a video.")
 
 
+ReleaseName = Literal[
+    "h36m",
+    "3dpw",
+    "mpi-inf-3dhp",
+    "penn-action",
+    "posetrack18",
+    "nba",
+    "instavariety",
+    "vlog-people",
+    "kinetics-400",
+]
+
+
+class OfficialSource(Section):
+    """A dataset as its authors distribute it, which you bring: docs/datasets.md shows each folder tree."""
+
+    kind: Literal["official"]
+    release: ReleaseName = Field(description="Which release: `moviestrip dataset list` names them.")
+    path: Path | None = Field(
+        None, description="Its folder. [default: `data_folders.<name of the dataset>` of the configuration]"
+    )
+    splits: tuple[Split, ...] = Field(description="Which of its splits are used.", min_length=1)
+    rule: str | None = Field(
+        None,
+        description="How it is split where papers differ, such as `hmmr` or `vibe`. [default: the release's first]",
+    )
+    people: int = Field(1, ge=1, description="At most this many people in a video.")
+
+
 class DatasetSettings(Section):
     """One dataset: where it comes from, what it plays, how it is split."""
 
@@ -382,13 +428,15 @@ class DatasetSettings(Section):
     )
     fps: float = Field(25, gt=0, description="Videos of another or a varying rate are resampled to this one.")
     split: Split | None = Field(None, description="Of every video, where the source names none.")
-    source: Annotated[RenderedSource | PackageSource | FolderSource, Field(discriminator="kind")]
+    source: Annotated[RenderedSource | PackageSource | FolderSource | OfficialSource, Field(discriminator="kind")]
 
     @property
     def splits(self) -> frozenset[str]:
         """Splits that hold at least one video."""
         if isinstance(self.source, RenderedSource):
             return frozenset(split for split, count in self.source.videos.items() if count)
+        if isinstance(self.source, OfficialSource):
+            return frozenset(self.source.splits)
         return frozenset([self.split or "train"])
 
     @property
@@ -543,8 +591,16 @@ def validate_config(values: Mapping[str, Any], origin: str) -> Config:
     return _validated(Config, values, origin)
 
 
-def load_dataset(name: str, folder: Path) -> DatasetSettings:
-    return _validated(DatasetSettings, read_yaml(_named_file("datasets", name, folder)), f"config/datasets/{name}.yaml")
+def load_dataset(name: str, folder: Path, data_folders: Mapping[str, Path] | None = None) -> DatasetSettings:
+    """A dataset's settings; the configuration's `data_folders` say where one lies that you bring."""
+    values = read_yaml(_named_file("datasets", name, folder))
+    found = _validated(DatasetSettings, values, f"config/datasets/{name}.yaml")
+    place = (data_folders or {}).get(name)
+    if place is None:
+        return found
+    if not isinstance(found.source, OfficialSource):
+        raise ConfigError(f"data_folders.{name}: config/datasets/{name}.yaml is not of a release that lies in a folder")
+    return found.model_copy(update={"source": found.source.model_copy(update={"path": place})})
 
 
 def load_variant(name: str, folder: Path) -> VariantSettings:

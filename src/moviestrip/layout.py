@@ -45,6 +45,10 @@ class RunFolder:
     def tracks(self, dataset: str, shard: str) -> Path:
         return self.root / "tracks" / dataset / f"{shard}.parquet"
 
+    def annotations(self, dataset: str, shard: str) -> Path:
+        """People annotated in an official release, canonical and at the dataset's rate."""
+        return self.root / "annotations" / dataset / f"{shard}.parquet"
+
     def clips(self, dataset: str, shard: str) -> Path:
         return self.root / "clips" / dataset / f"{shard}.parquet"
 

@@ -41,12 +41,12 @@ class StageSettings:
         cls, config: Config, folder: Path, dataset: str | None = None, variant: str | None = None
     ) -> "StageSettings":
         values = config.model_dump(mode="json")
-        datasets = {name: load_dataset(name, folder) for name in config.datasets}
+        datasets = {name: load_dataset(name, folder, config.data_folders) for name in config.datasets}
         variants = {name: load_variant(name, folder) for name in config.variants}
         values["dataset_settings"] = {name: found.model_dump(mode="json") for name, found in datasets.items()}
         values["variant_settings"] = {name: found.model_dump(mode="json") for name, found in variants.items()}
         if dataset is not None:
-            values["dataset"] = load_dataset(dataset, folder).model_dump(mode="json")
+            values["dataset"] = load_dataset(dataset, folder, config.data_folders).model_dump(mode="json")
         if variant is not None:
             values["variant"] = load_variant(variant, folder).model_dump(mode="json")
         return cls(values)

@@ -30,9 +30,12 @@ def array_of(size: int) -> pa.DataType:
 
 @dataclass(frozen=True)
 class Column:
+    """`default` stands in every row when a writer leaves the column out; without one it may not."""
+
     name: str
     type: pa.DataType
     meaning: str
+    default: object = None
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,18 @@ POSE = Column("pose", array_of(72), "24 axis-angle rotations, radians; the root'
 BETAS = Column("betas", array_of(10), "shape coefficients")
 TRANSLATION = Column("translation_m", array_of(3), "body translation in the camera frame, metres")
 INTRINSICS = Column("intrinsics_px", array_of(4), "fx, fy, cx, cy in pixels")
+TRUNK = Column(
+    "trunk_3d_m",
+    array_of(9),
+    "pelvis, spine, head: with the 14 they are mpi_inf_3dhp_17; NaN if unknown",
+    (np.nan,) * 9,
+)
+GENDER = Column("gender", TEXT, "whose body pose and betas are for: neutral, male, female or unknown", "neutral")
+TRUSTED = Column("trusted", FLAG, "whether the dataset itself counts the frame in evaluation", True)
+CAMERA = Column("camera", TEXT, "which camera filmed it, as its dataset names them; empty when unknown", "")
 BURST = Column("burst", TEXT, "'none', or the transient fault drawn on this frame: 'occlusion' or 'blur'")
 
-VIDEOS = TableSchema("videos", 1, ("video_id",), (
+VIDEOS = TableSchema("videos", 2, ("video_id",), (
     Column("video_id", TEXT, "stable id, a hash of the source; file names derive from it alone"),
     Column("dataset", TEXT, "name in config/datasets"),
     Column("shard", TEXT, "unit of work the video belongs to"),
@@ -74,9 +86,11 @@ VIDEOS = TableSchema("videos", 1, ("video_id",), (
     Column("height_px", INTEGER, "after rotation"),
     Column("fps", FLOAT, "frames a second"),
     Column("n_frames", INTEGER, "frames that decode"),
+    CAMERA,
+    Column("filmed_fps", FLOAT, "of a folder of images, which states no rate itself; 0 for video files", 0.0),
 ))  # fmt: skip
 
-TRUTH = TableSchema("truth", 1, ("video_id", "frame", "person"), (
+TRUTH = TableSchema("truth", 2, ("video_id", "frame", "person"), (
     Column("video_id", TEXT, ""),
     Column("frame", INTEGER, "index in the video"),
     Column("person", INTEGER, "0 is the one the camera follows"),
@@ -84,6 +98,9 @@ TRUTH = TableSchema("truth", 1, ("video_id", "frame", "person"), (
     Column("action", TEXT, ""),
     Column("motion_id", TEXT, "source motion: splits never share one"),
     KEYPOINTS_HMMR_25, JOINTS_14, POSE, BETAS, TRANSLATION, INTRINSICS, BURST,
+    Column("has_3d", FLAG, "whether the 14 joints are known", True),
+    Column("has_body", FLAG, "whether pose, betas and translation are known", True),
+    TRUNK, GENDER, TRUSTED,
 ))  # fmt: skip
 
 DETECTIONS = TableSchema("detections", 1, ("video_id", "frame", "person"), (
@@ -100,7 +117,7 @@ TRACKS = TableSchema("tracks", 1, ("video_id", "track", "frame"), (
     KEYPOINTS_BODY_25,
 ))  # fmt: skip
 
-CLIPS = TableSchema("clips", 1, ("clip_id",), (
+CLIPS = TableSchema("clips", 2, ("clip_id",), (
     Column("clip_id", TEXT, "stable id: one person's tube of frames"),
     Column("dataset", TEXT, ""),
     Column("video_id", TEXT, ""),
@@ -113,6 +130,7 @@ CLIPS = TableSchema("clips", 1, ("clip_id",), (
     Column("first_frame", INTEGER, "in the video"),
     Column("n_frames", INTEGER, "consecutive frames"),
     Column("fps", FLOAT, ""),
+    CAMERA,
 ))  # fmt: skip
 
 ATTRIBUTES = TableSchema("attributes", 1, ("clip_id", "filter"), (
@@ -123,15 +141,17 @@ ATTRIBUTES = TableSchema("attributes", 1, ("clip_id", "filter"), (
     Column("passed", FLAG, "a clip is used when all its filters passed"),
 ))  # fmt: skip
 
-LABELS = TableSchema("labels", 1, ("clip_id", "frame"), (
+LABELS = TableSchema("labels", 2, ("clip_id", "frame"), (
     Column("clip_id", TEXT, ""),
     Column("frame", INTEGER, "index in the clip"),
     Column("video_frame", INTEGER, "index in the video"),
     Column("box_center_px", array_of(2), "centre of the person's box in the source frame"),
     Column("box_scale", FLOAT, "source pixels times this are pixels of the 224 crop (person 150 px)"),
     KEYPOINTS_HMMR_25,
-    Column("has_3d", FLAG, "whether the columns below are known"),
+    Column("has_3d", FLAG, "whether the 14 joints are known"),
     JOINTS_14, POSE, BETAS, TRANSLATION, INTRINSICS, BURST,
+    Column("has_body", FLAG, "whether pose and betas are known"),
+    TRUNK, GENDER, TRUSTED,
 ))  # fmt: skip
 
 MOTIONS = TableSchema("motions", 1, ("motion_id", "frame"), (
@@ -218,7 +238,8 @@ SCHEMAS = {
 
 
 def write_table(path: Path, frame: pd.DataFrame, schema: TableSchema) -> None:
-    """Write `frame` as the table `schema`, atomically, its columns exactly those of the schema."""
+    """Write `frame` as the table `schema`, atomically, with its very columns; defaults fill those that are absent."""
+    frame = with_defaults(frame, schema)
     _require_columns(path, list(frame.columns), schema)
     if frame.duplicated(list(schema.key)).any():
         raise StorageError(f"{path}: rows of '{schema.name}' repeat a key {schema.key}")
@@ -226,6 +247,17 @@ def write_table(path: Path, frame: pd.DataFrame, schema: TableSchema) -> None:
     table = pa.Table.from_arrays(arrays, schema=schema.arrow)
     with atomic_path(path, table.nbytes) as partial:
         pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
+
+
+def with_defaults(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
+    """The frame with the absent columns that have a default, in the schema's order if it then has all."""
+    absent = [column for column in schema.columns if column.default is not None and column.name not in frame]
+    if absent:
+        filled = {column.name: pd.Series([column.default] * len(frame), frame.index, object) for column in absent}
+        frame = pd.concat([frame, pd.DataFrame(filled)], axis=1)
+        order = [column.name for column in schema.columns]
+        frame = frame[order] if set(order) == set(frame.columns) else frame
+    return frame
 
 
 def read_table(path: Path, schema: TableSchema, columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pytest
 
 from moviestrip.config import CurationSettings, DatasetSettings
 from moviestrip.curate.clips import clip_id_of, curate_shard, funnel, selected
-from moviestrip.tables import ATTRIBUTES, CLIPS, TRACKS, TRUTH, VIDEOS, empty, read_table, write_table
+from moviestrip.tables import ATTRIBUTES, CLIPS, TRACKS, TRUTH, VIDEOS, empty, read_table, with_defaults, write_table
 
 SETTINGS = CurationSettings(minimum_frames=10, maximum_frames=30)
 
@@ -27,7 +27,7 @@ def videos(*ids, status="ok"):
         }
         for video_id in ids
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=empty(VIDEOS).columns)
+    return with_defaults(pd.DataFrame(rows), VIDEOS)
 
 
 def person(visible=25):
@@ -124,7 +124,7 @@ def truth(video_id, n_frames, person_number):
 
 @pytest.mark.parametrize("supervision", ["full_3d", "truth_2d"])
 def test_with_annotation_the_followed_person_is_one_clip_of_the_whole_video(supervision):
-    people = pd.DataFrame(truth("v", 45, 0) + truth("v", 45, 1), columns=empty(TRUTH).columns)
+    people = with_defaults(pd.DataFrame(truth("v", 45, 0) + truth("v", 45, 1)), TRUTH)
     clips, attributes = curate_shard("d", dataset("truth", supervision), videos("v"), people, SETTINGS)
     assert spans(clips) == [[0, 0, 45]]
     assert clips.loc[0, ["subject", "action", "motion_id", "supervision"]].tolist() == [

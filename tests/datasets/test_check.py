@@ -7,19 +7,19 @@ import pytest
 from moviestrip.datasets.check import check_dataset, report_on
 from moviestrip.layout import RunFolder
 from moviestrip.storage import write_json
-from moviestrip.tables import ATTRIBUTES, CLIPS, LABELS, VIDEOS, empty, unstack, write_table
+from moviestrip.tables import ATTRIBUTES, CLIPS, LABELS, VIDEOS, empty, unstack, with_defaults, write_table
 
 
 def sound():
     videos, clips, attributes, labels = [], [], [], []
     for name, split in (("a", "train"), ("b", "test")):
-        videos.append([name, "d", "d-0000", split, "", "", "", "", "", "ok", "", 640, 480, 25.0, 12])
-        clips.append([f"clip-{name}", "d", name, 0, split, f"S-{name}", "", f"m-{name}", "pseudo_2d", 2, 10, 25.0])
+        videos.append([name, "d", "d-0000", split, "", "", "", "", "", "ok", "", 640, 480, 25.0, 12, "", 0.0])
+        clips.append([f"clip-{name}", "d", name, 0, split, f"S-{name}", "", f"m-{name}", "pseudo_2d", 2, 10, 25.0, ""])
         attributes.append([f"clip-{name}", "length", 10.0, 5.0, True])
         part = pd.DataFrame({"clip_id": f"clip-{name}", "frame": range(10), "video_frame": range(2, 12)})
         part["box_center_px"], part["box_scale"] = unstack(np.full((10, 2), 200)), 1.0
         part["keypoints_2d"] = unstack(np.tile([200.0, 200, 1], (10, 25)))
-        part["has_3d"], part["burst"] = False, "none"
+        part["has_3d"], part["has_body"], part["burst"] = False, False, "none"
         for column, size in {
             "joints_3d_m": 42,
             "pose": 72,
@@ -28,7 +28,7 @@ def sound():
             "intrinsics_px": 4,
         }.items():
             part[column] = unstack(np.zeros((10, size)))
-        labels.append(part[list(empty(LABELS).columns)])
+        labels.append(with_defaults(part, LABELS))
     frames = [
         pd.DataFrame(rows, columns=empty(schema).columns)
         for rows, schema in ((videos, VIDEOS), (clips, CLIPS), (attributes, ATTRIBUTES))

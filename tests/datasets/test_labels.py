@@ -11,7 +11,7 @@ from moviestrip.datasets.labels import label_shard, pseudo_keypoints
 from moviestrip.datasets.registry import dataset_named
 from moviestrip.errors import FatalError
 from moviestrip.skeleton import BODY_25, HMMR_25
-from moviestrip.tables import LABELS, TRACKS, TRUTH, VIDEOS, empty, read_table, stack, write_table
+from moviestrip.tables import LABELS, TRACKS, TRUTH, VIDEOS, empty, read_table, stack, with_defaults, write_table
 
 SETTINGS = CurationSettings(minimum_frames=10)
 COLUMNS_3D = {"joints_3d_m": 42, "pose": 72, "betas": 10, "translation_m": 3, "intrinsics_px": 4}
@@ -26,7 +26,8 @@ def dataset(supervision, tube):
 
 
 VIDEO = pd.DataFrame(
-    [["v", "d", "s", "train", "", "", "", "", "", "ok", "", 640, 480, 25.0, N_FRAMES]], columns=empty(VIDEOS).columns
+    [["v", "d", "s", "train", "", "", "", "", "", "ok", "", 640, 480, 25.0, N_FRAMES, "", 0.0]],
+    columns=empty(VIDEOS).columns,
 )
 
 
@@ -50,7 +51,7 @@ def truth():
         for frame in range(N_FRAMES)
         for number in (0, 1)
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=empty(TRUTH).columns).sample(frac=1, random_state=0)  # order must not matter
+    return with_defaults(pd.DataFrame(rows), TRUTH).sample(frac=1, random_state=0)  # order must not matter
 
 
 def tracks(missing=()):

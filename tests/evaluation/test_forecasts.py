@@ -58,6 +58,7 @@ def labels_of(dataset) -> pd.DataFrame:
             "box_scale": dataset.box_scale.numpy(),
             "keypoints_2d": unstack(dataset.keypoints_px.numpy()),
             "has_3d": dataset.has_3d.numpy(),
+            "has_body": dataset.has_body.numpy(),
             "joints_3d_m": unstack(dataset.joints_3d_m.numpy()),
             "pose": unstack(matrices_to_pose(dataset.rotations).numpy()),
             "betas": unstack(dataset.betas.numpy()),

@@ -81,9 +81,9 @@ def label_rows(clip_id: str) -> pd.DataFrame:
     centre = tables.unstack(np.full((FRAMES, 2), 48, np.float32))
     rows = rows_of(
         sizes, clip_id=clip_id, video_frame=np.arange(FRAMES) + 3, box_center_px=centre, box_scale=2.0, has_3d=True,
-        burst="none",
+        has_body=True, burst="none",
     )  # fmt: skip
-    return rows[[column.name for column in tables.LABELS.columns]]
+    return tables.with_defaults(rows, tables.LABELS)
 
 
 def prediction_rows(clip_id: str) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from moviestrip.config import DetectorSettings
 from moviestrip.errors import FatalError, RetryableError
 from moviestrip.pose import openpose
 from moviestrip.skeleton import BODY_25, SMPL_24
-from moviestrip.tables import DETECTIONS, VIDEOS, empty, read_table, stack, write_table
+from moviestrip.tables import DETECTIONS, VIDEOS, empty, read_table, stack, with_defaults, write_table
 
 PREAMBLE = """
 import json, os, sys, time
@@ -46,7 +46,7 @@ def detector(tmp_path: Path):
 
 def videos(*ids: str, status: str = "ok") -> pd.DataFrame:
     frame = pd.DataFrame([{"video_id": video_id, "status": status} for video_id in ids])
-    return frame.reindex(columns=[column.name for column in VIDEOS.columns])
+    return with_defaults(frame, VIDEOS)
 
 
 def grey_frames(video_id: str):

@@ -12,7 +12,7 @@ from moviestrip.errors import FatalError
 from moviestrip.geometry import matrices_to_pose, mirror_points, mirror_rotations
 from moviestrip.skeleton import COMMON_14, HMMR_25
 from moviestrip.storage import write_features
-from moviestrip.tables import CROPS, FEATURE_INDEX, LABELS, unstack, write_table
+from moviestrip.tables import CROPS, FEATURE_INDEX, LABELS, unstack, with_defaults, write_table
 from moviestrip.training.data import ClipDataset, ShardFiles, concatenate, draw_rows, read_clips
 from tests.training.stick_world import stick_clips
 
@@ -24,11 +24,12 @@ def labels_table(clips: ClipDataset) -> pd.DataFrame:
     columns = {
         "clip_id": names, "frame": frames, "video_frame": frames, "box_center_px": unstack(clips.box_center_px.numpy()),
         "box_scale": clips.box_scale.numpy(), "keypoints_2d": unstack(clips.keypoints_px.numpy()),
-        "has_3d": clips.has_3d.numpy(), "joints_3d_m": unstack(clips.joints_3d_m.numpy()),
+        "has_3d": clips.has_3d.numpy(), "has_body": clips.has_body.numpy(),
+        "joints_3d_m": unstack(clips.joints_3d_m.numpy()),
         "pose": unstack(matrices_to_pose(clips.rotations).numpy()), "betas": unstack(clips.betas.numpy()),
         "translation_m": unstack(zeros[:, :3]), "intrinsics_px": unstack(zeros), "burst": "none",
     }  # fmt: skip
-    return pd.DataFrame(columns)[[column.name for column in LABELS.columns]]
+    return with_defaults(pd.DataFrame(columns), LABELS)
 
 
 def write_shard(folder: Path, clips: ClipDataset, shuffle: bool = True) -> ShardFiles:

@@ -32,7 +32,8 @@ CONFIG = or_stop(validate_config, config, "configuration")
 ROOT = str(CONFIG.results / CONFIG.name)
 RUN = RunFolder(Path(ROOT))
 DATASETS = {
-    name: or_stop(load_dataset, name, CONFIG_FOLDER) for name in CONFIG.datasets
+    name: or_stop(load_dataset, name, CONFIG_FOLDER, CONFIG.data_folders)
+    for name in CONFIG.datasets
 }
 VARIANTS = {
     name: or_stop(load_variant, name, CONFIG_FOLDER) for name in CONFIG.variants
@@ -131,6 +132,10 @@ def is_rendered(dataset):
     return DATASETS[dataset].source.kind == "rendered"
 
 
+def is_official(dataset):
+    return DATASETS[dataset].source.kind == "official"
+
+
 SCORED = " ".join(f"--dataset {name}" for name in TEST_DATASETS)
 
 
@@ -143,6 +148,7 @@ def everything():
     features += [file for name in TRAINED for file in learning_features(name)]
     files += dict.fromkeys(features)
     files += shard_files("detections", tracked) + shard_files("tracks", tracked)
+    files += shard_files("annotations", filter(is_official, DATASETS))
     scored = dict(variant=VARIANTS, seed=CONFIG.training_seeds, dataset=TEST_DATASETS)
     for kind in ("predictions", "scores"):
         files += expand(
@@ -161,6 +167,8 @@ EVERYTHING = everything()
 
 def truth_or_tracks(wildcards):
     """What says where people are: the annotation where the dataset's tube comes from it, else the tracks."""
+    if is_official(wildcards.dataset) and DATASETS[wildcards.dataset].tube == "truth":
+        return str(RUN.annotations(wildcards.dataset, wildcards.shard))
     if DATASETS[wildcards.dataset].tube == "truth":
         return str(RUN.rendered(wildcards.dataset, wildcards.shard))
     return str(RUN.tracks(wildcards.dataset, wildcards.shard))

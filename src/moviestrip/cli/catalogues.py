@@ -199,7 +199,7 @@ def config_check(files: Annotated[list[Path] | None, typer.Argument()] = None) -
 
     config = configuration(files)
     for name in config.datasets:
-        load_dataset(name, config_folder(files))
+        load_dataset(name, config_folder(files), config.data_folders)
     variants = {name: load_variant(name, config_folder(files)) for name in config.variants}
     check_variants(variants, config.datasets, config.features.backbone)
     print(f"ok: {config.name}, {len(config.datasets)} datasets, {len(config.variants)} variants")

@@ -36,7 +36,7 @@ def plan(config: ConfigFiles = None) -> None:
     settings, run = configuration(config), run_folder(None, config)
     table = plain_table("dataset", "role", "shards", "videos", numbers=2)
     for name in settings.datasets:
-        dataset = load_dataset(name, config_folder(config))
+        dataset = load_dataset(name, config_folder(config), settings.data_folders)
         shards = plan_shards(run, name, dataset, settings.rendering, settings.seed)
         videos = sum(len(read_shard(run, name, shard)["videos"]) for shard in shards)
         table.add_row(name, dataset.role, str(len(shards)), str(videos))
@@ -88,6 +88,14 @@ def track(
 ) -> None:
     """Link a shard's detections into people."""
     stages.track(job_of(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def annotate(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Read what an official release says of the people in a shard's videos."""
+    stages.annotate(job_of(run, settings, config, dataset), dataset, shard)
 
 
 @app.command(rich_help_panel="Stages")

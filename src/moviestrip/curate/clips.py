@@ -1,7 +1,8 @@
 """Candidate clips of a shard, the filters' verdicts on each, and the clips that are used.
 
-With annotation (`tube: truth`) a clip is the annotated person's whole video. Without it, a track is cut
-where too few keypoints are seen, as in HMMR, and every piece is a candidate, whatever the filters say.
+With annotation (`tube: truth`) a clip is as much of a video as a person is annotated in without a gap; of a rendered
+video only the person the camera follows. Without it, a track is cut where too few keypoints are seen, as in HMMR, and
+every piece is a candidate, whatever the filters say.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from moviestrip.config import CurationSettings, DatasetSettings
+from moviestrip.config import CurationSettings, DatasetSettings, OfficialSource
 from moviestrip.curate.filters import FILTERS, Keypoints, visible_count, visible_runs
 from moviestrip.skeleton import BODY_25, HMMR_25
 from moviestrip.tables import ATTRIBUTES, CLIPS, empty, stack
@@ -46,24 +47,29 @@ def tracked_people(tracks: pd.DataFrame) -> Iterator[Person]:
         yield Person(str(rows["video_id"].iloc[0]), int(rows["track"].iloc[0]), first, dense, detected)
 
 
-def followed_rows(truth: pd.DataFrame, video_id: str | None = None) -> pd.DataFrame:
-    """The truth of the people the camera follows, of all videos or of one."""
-    chosen = truth["person"] == FOLLOWED_PERSON
-    if video_id is not None:
-        chosen &= truth["video_id"] == video_id
-    return truth[chosen].reset_index(drop=True)
+def people_of(dataset: DatasetSettings, people: pd.DataFrame) -> Iterator[Person]:
+    """The people of a table of tracks, or of a truth table: everyone in a release, else the one the camera follows."""
+    if dataset.tube == "tracks":
+        return tracked_people(people)
+    everyone = isinstance(dataset.source, OfficialSource)  # a rendered passer-by is in the truth for being in the way
+    return annotated_people(people if everyone else people[people["person"] == FOLLOWED_PERSON])
+
+
+def rows_of_person(truth: pd.DataFrame, video_id: str, person: int) -> pd.DataFrame:
+    """The truth of one person of one video."""
+    return truth[(truth["video_id"] == video_id) & (truth["person"] == person)].reset_index(drop=True)
 
 
 def annotated_people(truth: pd.DataFrame) -> Iterator[Person]:
-    """The followed person of every video of a truth table."""
-    followed = followed_rows(truth)
-    keypoints = stack(followed["keypoints_2d"], len(HMMR_25), 3)
-    for video_id, rows in followed.groupby("video_id", sort=True):
-        first, dense, detected = _dense(rows["frame"].to_numpy(), keypoints[rows.index])
+    """Everyone in a truth table."""
+    truth = truth.reset_index(drop=True)
+    keypoints = stack(truth["keypoints_2d"], len(HMMR_25), 3)
+    for _, rows in truth.groupby(["video_id", "person"], sort=True):
         known = rows.iloc[0]
+        first, dense, detected = _dense(rows["frame"].to_numpy(), keypoints[rows.index])
         yield Person(
-            str(video_id),
-            FOLLOWED_PERSON,
+            str(known["video_id"]),
+            int(known["person"]),
             first,
             dense,
             detected,
@@ -95,6 +101,12 @@ def candidate_spans(person: Person, settings: CurationSettings) -> list[tuple[in
     return [(start, min(start + longest, end)) for first, end in runs for start in range(first, end, longest)]
 
 
+def annotated_spans(person: Person) -> list[tuple[int, int]]:
+    """Where an annotated person's clips lie: wherever frames are annotated without a gap."""
+    steps = np.diff(person.detected.astype(np.int8), prepend=0, append=0)
+    return list(zip(np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist(), strict=True))
+
+
 def curate_shard(
     name: str, dataset: DatasetSettings, videos: pd.DataFrame, people: pd.DataFrame, settings: CurationSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -105,11 +117,11 @@ def curate_shard(
     usable = videos[videos["status"] == "ok"].set_index("video_id")
     annotated = dataset.tube == "truth"
     clips, attributes = [], []
-    for person in annotated_people(people) if annotated else tracked_people(people):
+    for person in people_of(dataset, people):
         if person.video_id not in usable.index:
             continue
         video = usable.loc[person.video_id]
-        spans = [(0, len(person.keypoints))] if annotated else candidate_spans(person, settings)
+        spans = annotated_spans(person) if annotated else candidate_spans(person, settings)
         for first, end in spans:
             clip_id = clip_id_of(person.video_id, person.track, person.first_frame + first)
             clips.append({
@@ -117,7 +129,7 @@ def curate_shard(
                 "split": video["split"], "subject": person.subject or video["subject"],
                 "action": person.action or video["action"], "motion_id": person.motion_id,
                 "supervision": dataset.supervision, "first_frame": person.first_frame + first,
-                "n_frames": end - first, "fps": video["fps"],
+                "n_frames": end - first, "fps": video["fps"], "camera": video["camera"],
             })  # fmt: skip
             attributes += _verdicts(clip_id, person.keypoints[first:end], annotated, settings)
     return (

@@ -6,20 +6,20 @@ with the detector's confidence, below a minimum as not visible. (HMMR's release 
 the joints it calls heels; here both the detector and the body know heels, so a heel is a heel.)
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from moviestrip.config import CurationSettings, DatasetSettings, Supervision
-from moviestrip.curate.clips import Person, annotated_people, followed_rows, tracked_people
+from moviestrip.curate.clips import Person, people_of, rows_of_person
 from moviestrip.curate.tube import person_tube, visible
 from moviestrip.errors import FatalError
 from moviestrip.skeleton import BODY_25, HMMR_25, convert
 from moviestrip.tables import LABELS, empty, stack, unstack
 
-ANNOTATED_3D = {"joints_3d_m": 42, "pose": 72, "betas": 10, "translation_m": 3, "intrinsics_px": 4}
+JOINTS_3D = {"joints_3d_m": 42, "trunk_3d_m": 9}
+BODY = {"pose": 72, "betas": 10, "translation_m": 3}
+CAMERA = {"intrinsics_px": 4}
 
 
 def label_shard(
@@ -30,7 +30,7 @@ def label_shard(
     `people` is the truth table where the dataset's tubes are annotated, else the tracks table.
     """
     annotated = dataset.tube == "truth"
-    found = {(person.video_id, person.track): person for person in _people(people, annotated)}
+    found = {(person.video_id, person.track): person for person in people_of(dataset, people)}
     parts = []
     for clip in clips.to_dict("records"):
         person = found.get((clip["video_id"], clip["track"]))
@@ -39,13 +39,9 @@ def label_shard(
                 f"clip {clip['clip_id']}: person {clip['track']} of video {clip['video_id']} is not in the table of "
                 f"people; curate the shard again"
             )
-        truth = followed_rows(people, clip["video_id"]) if annotated else None
+        truth = rows_of_person(people, clip["video_id"], clip["track"]) if annotated else None
         parts.append(_clip_labels(clip, person, truth, dataset.supervision, settings))
     return pd.concat(parts, ignore_index=True) if parts else empty(LABELS)
-
-
-def _people(people: pd.DataFrame, annotated: bool) -> Iterator[Person]:
-    return annotated_people(people) if annotated else tracked_people(people)
 
 
 def pseudo_keypoints(
@@ -83,16 +79,25 @@ def _clip_labels(
 
 
 def _annotation(video_frames: np.ndarray, truth: pd.DataFrame | None, supervision: Supervision) -> dict:
-    """The 3D columns, zero where they are not known or not to be used, and the bursts."""
-    values = {name: np.zeros((len(video_frames), size), np.float32) for name, size in ANNOTATED_3D.items()}
-    has_3d = np.zeros(len(video_frames), bool)
-    burst = np.full(len(video_frames), "none", dtype=object)
+    """The 3D columns, zero (the trunk NaN) where not known or not to be used, and what else is said of frames."""
+    sizes = JOINTS_3D | BODY | CAMERA
+    values = {name: np.zeros((len(video_frames), size), np.float32) for name, size in sizes.items()}
+    values["trunk_3d_m"][:] = np.nan
+    flags = {name: np.zeros(len(video_frames), bool) for name in ("has_3d", "has_body")}
+    said = {
+        "burst": np.full(len(video_frames), "none", dtype=object),
+        "gender": np.full(len(video_frames), "unknown", dtype=object),
+        "trusted": np.ones(len(video_frames), bool),
+    }
     if truth is not None:
         rows = truth.set_index("frame").reindex(video_frames)
-        known = rows["burst"].notna().to_numpy()
-        burst[known] = rows["burst"].to_numpy()[known]
+        there = rows["burst"].notna().to_numpy()
+        for name, value in said.items():
+            value[there] = rows[name].to_numpy()[there]
         if supervision == "full_3d":
-            has_3d = known
-            for name in ANNOTATED_3D:
-                values[name][known] = stack(rows[name][known])
-    return {name: unstack(value) for name, value in values.items()} | {"has_3d": has_3d, "burst": burst}
+            for flag, names in (("has_3d", JOINTS_3D), ("has_body", BODY)):
+                flags[flag][there] = rows[flag].to_numpy()[there].astype(bool)
+                for name in names:
+                    values[name][flags[flag]] = stack(rows[name][flags[flag]])
+            values["intrinsics_px"][there] = stack(rows["intrinsics_px"][there])
+    return {name: unstack(value) for name, value in values.items()} | flags | said

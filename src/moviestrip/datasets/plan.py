@@ -11,7 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from moviestrip.config import DatasetSettings, FolderSource, PackageSource, RenderedSource, WorldSettings
+from moviestrip.config import (
+    DatasetSettings,
+    FolderSource,
+    OfficialSource,
+    PackageSource,
+    RenderedSource,
+    WorldSettings,
+)
+from moviestrip.datasets.official.annotate import open_release, planned_videos
 from moviestrip.errors import ConfigError
 from moviestrip.layout import RunFolder
 from moviestrip.storage import write_json
@@ -32,6 +40,8 @@ def wanted_videos(name: str, dataset: DatasetSettings, rendering: WorldSettings,
             places = [(source_in_package(source.requirement, file.path), file.path) for file in source.files]
         case FolderSource():
             places = [(str(file), str(file)) for file in _videos_in(source.path, name)]
+        case OfficialSource():
+            return planned_videos(open_release(name, dataset), dataset)
     return [
         {"video_id": video_id_of(place), "source": place, "file": file, "split": dataset.split or "train"}
         for place, file in places

@@ -262,6 +262,6 @@ def _fill_in(labels: pd.DataFrame, clip_id: str, camera: Camera, joints: Float[n
     chosen = joints[labels.loc[rows, "video_frame"]]
     known = np.isfinite(chosen).all(axis=(1, 2))
     in_camera = np.where(known[:, None, None], camera.from_world(chosen), 0)
-    labels.loc[rows, "has_3d"] = known
+    labels.loc[rows, "has_3d"] = known  # has_body stays false: joints are triangulated, no body is fitted
     labels.loc[rows, "joints_3d_m"] = pd.Series(unstack(in_camera), index=rows)
     labels.loc[rows, "intrinsics_px"] = pd.Series(unstack(np.tile(camera.intrinsics_px, (len(rows), 1))), index=rows)

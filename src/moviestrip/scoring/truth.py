@@ -68,6 +68,7 @@ def _label_rows(person: Person, clip_id: str) -> pd.DataFrame:
             "box_scale": CROP_PX / np.where(boxes[:, 2] > 0, boxes[:, 2], CROP_PX),
             "keypoints_2d": unstack(unseen if person.keypoints_px is None else person.keypoints_px),
             "has_3d": True,
+            "has_body": person.pose is not None,
             "joints_3d_m": unstack(person.joints_m),
             "pose": unstack(np.zeros((count, 72)) if person.pose is None else person.pose),
             "betas": unstack(np.zeros((count, 10)) if person.betas is None else person.betas),

@@ -4,7 +4,7 @@ Nothing here computes; the floors below do. Paths come from the run's layout and
 workflow handed over, so that a stage cannot read what its rule does not declare.
 """
 
-from moviestrip.stages.clips import curate, label
+from moviestrip.stages.clips import annotate, curate, label
 from moviestrip.stages.evaluation import claims, evaluate, ledger, table
 from moviestrip.stages.extraction import features
 from moviestrip.stages.figures import figure
@@ -18,6 +18,7 @@ from moviestrip.stages.world import body, motions, render
 
 __all__ = [
     "Job",
+    "annotate",
     "body",
     "check",
     "claims",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from moviestrip.body.load import Body
     from moviestrip.body.points import PosedPoints
     from moviestrip.datasets.base import Dataset
+    from moviestrip.datasets.official.base import Gender
     from moviestrip.training.data import ShardFiles
 
 
@@ -65,6 +66,12 @@ class Job:
         from moviestrip.body.load import load_body
 
         return load_body(self.settings.section(BodySettings), cache_folder())
+
+    def body_for(self, gender: "Gender") -> "Body":
+        """The body of one sex, where the configuration names its file; of the free body there is only one."""
+        from moviestrip.body.load import load_body
+
+        return load_body(self.settings.section(BodySettings).for_gender(gender), cache_folder())
 
 
 def selected_clips(job: Job, datasets: Sequence[str], splits: Sequence[str] | None = None) -> pd.DataFrame:

@@ -231,7 +231,7 @@ def join(
         label_of_row=torch.from_numpy(label_of_row),
         keypoints_px=torch.from_numpy(stack(labels["keypoints_2d"], 25, 3)),
         has_3d=torch.from_numpy(has_3d),
-        has_body=torch.from_numpy(has_3d.copy()),
+        has_body=torch.from_numpy(labels["has_body"].to_numpy(bool, copy=True)),
         rotations=pose_to_matrices(torch.from_numpy(stack(labels["pose"], 72))),
         betas=torch.from_numpy(stack(labels["betas"], 10)),
         joints_3d_m=torch.from_numpy(stack(labels["joints_3d_m"], 14, 3)),

