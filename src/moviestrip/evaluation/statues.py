@@ -63,7 +63,8 @@ def predictability(
             f"statue of clip {clip_id}: forecasts start at frames {last_seen.tolist()}; it needs one of "
             f"{FUTURE_FRAMES} frames from each frame on: forecast again with every_frames 1"
         )
-    pck = next(measure for measure in direct_measures(join_moments(future, labels, clip), protocol))
+    measures = direct_measures(join_moments(future, labels, clip), protocol)
+    pck = next(measure for measure in measures if measure.metric == "pck")
     accuracy = future_accuracy(pck.values, pck.counted)
     if np.isfinite(accuracy).sum() < LEAST_WINDOWS:
         unknown = np.full(accuracy.shape, np.nan)
