@@ -74,8 +74,8 @@ FIGURES = (
         "hmmr-4",
         "Past, present and future from one frame",
         "HMMR, Figure 4",
-        "The middle frame alone is the input. Above, what really came before and after; below, the bodies that are "
-        "hallucinated from it, from two sides.",
+        "The boxed frame alone is the input. Above, what really came before and after; below, the bodies that are "
+        "hallucinated from it, as filmed and from the side: the past pink, the present blue, the future yellow.",
         ("penn_action", "h36m"),
         ("hallucinator",),
         1,
@@ -139,7 +139,8 @@ FIGURES = (
         "phd-11",
         "Prediction in latent space and in pose space",
         "PHD, Figures 4, 11 and 12",
-        "The same video continued on movie strips and on poses.",
+        "The same video continued on movie strips (blue) and on poses (pink), from the frames left of the line "
+        "(yellow). What really followed is paled: no model saw it.",
         ("penn_action", "h36m"),
         ("ar-phi", "ar-theta"),
         2,
@@ -147,10 +148,10 @@ FIGURES = (
     ),
     PaperFigure(
         "phd-9",
-        "What followed the most similar pose",
+        "What followed the most similar motion",
         "PHD, Figures 9 and 10",
-        "The nearest-neighbour baseline: a test sequence, the training window most similar to its present, and what "
-        "followed there.",
+        "The nearest-neighbour baseline: a test sequence (red), the training window most similar to what was seen of "
+        "it (blue), and what followed there (green), which is the forecast.",
         ("h36m", "penn_action"),
         ("nearest-neighbour",),
         1,
