@@ -58,6 +58,97 @@ def test_conversion_keeps_shared_joints_and_zeroes_the_rest():
     assert (result[:, skeleton.HMMR_25.index("head_top")] == 0).all()
 
 
+def match(source: str, target: str, joint: str) -> skeleton.Match:
+    names = skeleton.JOINT_SETS[target]
+    return skeleton.correspondence(skeleton.JOINT_SETS[source], names)[list(names).index(joint)]
+
+
+@pytest.mark.parametrize("name", skeleton.JOINT_SETS)
+def test_a_joint_set_corresponds_exactly_to_itself(name: str):
+    names = skeleton.JOINT_SETS[name]
+    for joint, found in zip(names, skeleton.correspondence(names, names), strict=True):
+        never = joint in skeleton.NEVER_LABELLED.get(names, ())
+        assert found == (skeleton.Match("absent") if never else skeleton.Match("exact", (joint,)))
+
+
+def test_every_correspondence_names_joints_of_the_source_and_says_why_it_is_not_exact():
+    for source in skeleton.JOINT_SETS.values():
+        for target in skeleton.JOINT_SETS.values():
+            for found in skeleton.correspondence(source, target):
+                assert set(found.sources) <= set(source)
+                assert (found.kind == "absent") == (not found.sources)
+                assert (found.kind == "approximate") == bool(found.reason)
+
+
+@pytest.mark.parametrize("pair", [("smpl_24", "h36m_32"), ("blazepose_33", "body_25"), ("mpi_inf_3dhp_28", "smpl_24")])
+def test_left_corresponds_as_right_does(pair: tuple[str, str]):
+    source, target = (skeleton.JOINT_SETS[name] for name in pair)
+    found = dict(zip(target, skeleton.correspondence(source, target), strict=True))
+    for name in target:
+        if name.startswith("left_"):
+            left, right = found[name], found[name.replace("left_", "right_")]
+            assert left.kind == right.kind
+            assert [joint.replace("left_", "right_") for joint in left.sources] == list(right.sources)
+
+
+def test_what_is_exact_approximate_and_absent():
+    expected = {
+        ("blazepose_33", "body_25", "left_big_toe"): ("approximate", ("left_foot_index",)),
+        ("blazepose_33", "body_25", "mid_hip"): ("approximate", ("left_hip", "right_hip")),
+        ("blazepose_33", "body_25", "left_small_toe"): ("absent", ()),
+        ("posetrack_15", "hmmr_25", "neck"): ("approximate", ("head_bottom",)),
+        ("posetrack_15", "hmmr_25", "head_top"): ("exact", ("head_top",)),
+        ("posetrack_17", "hmmr_25", "left_ear"): ("absent", ()),
+        ("penn_13", "hmmr_25", "head_top"): ("approximate", ("head_top",)),
+        ("hmmr_14", "common_14", "right_ankle"): ("approximate", ("right_heel",)),
+        ("hmmr_25", "common_14", "right_ankle"): ("exact", ("right_ankle",)),
+        ("common_14", "body_25", "right_heel"): ("absent", ()),
+        ("body_25", "common_14", "neck"): ("approximate", ("neck",)),
+        ("body_25", "hmmr_25", "neck"): ("exact", ("neck",)),
+        ("body_25", "coco_18", "neck"): ("exact", ("neck",)),
+        ("smpl_24", "h36m_17", "left_hip"): ("approximate", ("left_hip",)),
+        ("smpl_24", "h36m_17", "left_knee"): ("exact", ("left_knee",)),
+        ("body_25", "spin_49", "openpose_neck"): ("exact", ("neck",)),
+        ("spin_49", "body_25", "neck"): ("exact", ("openpose_neck",)),
+        ("coco_17", "spin_49", "openpose_nose"): ("approximate", ("nose",)),
+    }
+    found = {case: match(*case) for case in expected}
+    assert {case: (one.kind, one.sources) for case, one in found.items()} == expected
+
+
+def test_conversion_takes_approximate_joints_only_when_asked():
+    draw = np.random.default_rng(1)
+    penn = draw.random((3, 13, 3))
+    head, neck = skeleton.HMMR_25.index("head_top"), skeleton.HMMR_25.index("neck")
+    by_name = skeleton.convert(penn, skeleton.PENN_13, skeleton.HMMR_25)
+    exact = skeleton.convert(penn, skeleton.PENN_13, skeleton.HMMR_25, "exact")
+    near = skeleton.convert(penn, skeleton.PENN_13, skeleton.HMMR_25, "approximate")
+    np.testing.assert_array_equal(by_name[:, head], penn[:, 0])
+    assert (exact[:, head] == 0).all() and (by_name[:, neck] == 0).all()
+    shoulders = penn[:, [1, 2]]
+    np.testing.assert_allclose(near[:, neck, :2], shoulders[..., :2].mean(1))
+    np.testing.assert_array_equal(near[:, neck, 2], shoulders[..., 2].min(1))
+
+
+def test_conversion_takes_openpose_from_the_first_25_of_the_49():
+    joints = np.random.default_rng(2).random((2, 49, 3))
+    first, second = skeleton.split_spin_49(joints)
+    np.testing.assert_array_equal(skeleton.convert(joints, skeleton.SPIN_49, skeleton.BODY_25, "exact"), first)
+    np.testing.assert_array_equal(second, joints[:, 25:])
+    with pytest.raises(FatalError, match="49"):
+        skeleton.split_spin_49(first)
+
+
+def test_human36m_repeats_seven_rows():
+    """The rows that public code for the 32 joints drops as being at the same place as another."""
+    twins = {11: 0, 16: 13, 20: 19, 23: 22, 24: 13, 28: 27, 31: 30}
+    named = {skeleton.H36M_32[row]: skeleton.H36M_32[same] for row, same in twins.items()}
+    assert named == {
+        "lower_spine": "pelvis", "left_collar": "neck", "right_collar": "neck", "left_thumb_base": "left_wrist",
+        "right_thumb_base": "right_wrist", "left_palm_end": "left_palm", "right_palm_end": "right_palm",
+    }  # fmt: skip
+
+
 def test_an_unknown_joint_is_named():
     with pytest.raises(FatalError, match="tail"):
         skeleton.indices_of(["tail"], skeleton.BODY_25)

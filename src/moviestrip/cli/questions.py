@@ -1,5 +1,6 @@
 """What people ask for apart from a run: a demo, a score, an import, a file's history, the state of the machine."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -139,14 +140,27 @@ def doctor(config: ConfigFiles = None) -> None:
 
 
 @app.command(rich_help_panel="Questions")
-def why(path: Annotated[Path, typer.Argument(help="Any output of a run, such as a table.")]) -> None:
-    """Print how a file came to be, back to the videos."""
-    from moviestrip.provenance import chain
+def why(
+    path: Annotated[Path, typer.Argument(help="Any output of a run, such as a table.")],
+    row: Annotated[str | None, typer.Option(help="Of a table's CSV: a row's id, label, variant or action.")] = None,
+    column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="DATASET@HORIZON:METRIC/ACTION+dtw, what tells it apart.")
+    ] = None,
+    settings: Annotated[bool, typer.Option("--settings", help="Every key that was read, with its value.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines, with all settings.")] = False,
+) -> None:
+    """Print how a file, or one cell of a table, came to be, back to the videos."""
+    from moviestrip.papers.history import cell_history
+    from moviestrip.provenance import chain, links_as_json, tree_lines
 
-    for link in chain(path):
-        others = f" [dim]and {link.more} more like it[/]" if link.more else ""
-        state = "" if link.intact else " [red]changed or gone since[/]"
-        name = escape(str(link.path.relative_to(Path.cwd()) if link.path.is_relative_to(Path.cwd()) else link.path))
-        Console(soft_wrap=True, highlight=False).print(
-            f"{'  ' * link.depth}{name}  [cyan]{link.stage}[/] [dim]{link.sha256[:12]}[/]{others}{state}"
-        )
+    if row is not None or column is not None:
+        history = cell_history(path, row, column)
+        lines = [_json(history.as_json())] if as_json else history.lines(settings)
+    else:
+        links = chain(path)
+        lines = [_json(links_as_json(links))] if as_json else tree_lines(links, settings)
+    print("\n".join(lines))
+
+
+def _json(found: object) -> str:
+    return json.dumps(found, indent=2, ensure_ascii=False)

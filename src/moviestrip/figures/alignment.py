@@ -5,6 +5,7 @@ pair of matched frames. Slanted lines are the mistiming that warping forgives; s
 the other side waits for it.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from moviestrip.figures.draw import SUBPIXEL_BITS, Colour, Picture, draw_skeleto
 CONTEMPORARY: Colour = (150, 150, 158)  # line between frames of the same time
 SHIFTED: Colour = (213, 94, 0)
 PAPER: Colour = (PAPER_WHITE, PAPER_WHITE, PAPER_WHITE)
-NAMES_PX, NUMBERS_PX = 76, 20  # room for the rows' names, and for a line of numbers
+ROOM_FOR_NAMES, ROOM_FOR_NUMBERS = 6.4, 1.7  # of the size of text
 FILL = 0.84  # of a cell, by the largest pose of the row
 
 
@@ -42,28 +43,52 @@ def alignment_picture(
     names: Sequence[str] = skeleton.COMMON_14,
     cell_px: tuple[int, int] = (72, 128),
     gap_px: int = 90,
+    every_frames: int = 1,
+    text_px: int = 12,
 ) -> Picture:
     """Both sequences and the path between them: (target frame, predicted frame) pairs, as `dtw_path` gives them.
 
     Poses are seen along the third axis if there is one, y down. Each is centred by itself, and each row has a scale
-    of its own, because Procrustes and the optimal camera take place and size away. A cell has width and height.
+    of its own, because Procrustes and the optimal camera take place and size away. A cell has width and height and
+    holds one of `every_frames` poses, the middle one; all frames have their lines.
     """
     _require_fit(target, predicted, matches, names)
-    width, height = cell_px
-    feet, heads = NUMBERS_PX + height, NUMBERS_PX + height + gap_px
+    (width, height), left = cell_px, round(ROOM_FOR_NAMES * text_px)
+    numbers_px = round(ROOM_FOR_NUMBERS * text_px)
+    feet, heads = numbers_px + height, numbers_px + height + gap_px
     columns = max(len(target), len(predicted))
-    canvas = np.full((heads + height + NUMBERS_PX, NAMES_PX + columns * width, 3), PAPER_WHITE, np.uint8)
-    centre_px = NAMES_PX + width * (np.arange(columns) + 0.5)
-    for i, j in matches.tolist():
-        _line(canvas, (centre_px[i], feet), (centre_px[j], heads), CONTEMPORARY if i == j else SHIFTED)
-    for name, poses, top, numbers in (("truth", target, NUMBERS_PX, 0), ("forecast", predicted, heads, heads + height)):
-        canvas = draw_tag(canvas, name, np.array([NAMES_PX / 2, top + height / 2]), PAPER)
-        for frame, pose_px in enumerate(_fitted(poses, cell_px)):
-            left = NAMES_PX + frame * width
-            cell = canvas[top : top + height, left : left + width]
-            cell[:] = draw_skeleton(cell, pose_px, names, thickness_px=2)
-            canvas = draw_tag(canvas, f"{frame + 1}", np.array([centre_px[frame], numbers + NUMBERS_PX]), PAPER, 11)
+    size_px = heads + height + numbers_px, left + math.ceil(columns / every_frames) * width
+    canvas = np.full((*size_px, 3), PAPER_WHITE, np.uint8)
+    centre_px = left + width * (np.arange(columns) + 0.5) / every_frames
+    for shifted in (False, True):  # lines of mistiming lie on top
+        for i, j in matches.tolist():
+            if (i != j) == shifted:
+                _line(canvas, (centre_px[i], feet), (centre_px[j], heads), SHIFTED if shifted else CONTEMPORARY)
+    for name, poses, top, numbers in (("truth", target, numbers_px, 0), ("forecast", predicted, heads, heads + height)):
+        canvas = draw_tag(canvas, name, np.array([left / 2, top + height / 2]), PAPER, text_px)
+        fitted = _fitted(poses, cell_px)
+        for frame in range((every_frames - 1) // 2, len(poses), every_frames):
+            start = round(centre_px[frame] - width / 2)
+            cell = canvas[top : top + height, start : start + width]
+            cell[:] = draw_skeleton(cell, fitted[frame], names, thickness_px=max(2, height / 64))
+            place = np.array([centre_px[frame], numbers + numbers_px])
+            canvas = draw_tag(canvas, f"{frame + 1}", place, PAPER, text_px)
     return canvas
+
+
+def alignment_sheet(parts: Sequence[tuple[Sequence[str], Picture]], text_px: int = 22) -> Picture:
+    """Alignment pictures one below the other, each under its lines of text."""
+    if not parts:
+        raise FatalError("alignment sheet: no picture to draw; forecast some clips first")
+    width = max(picture.shape[1] for _, picture in parts)
+    line_px, rows = round(1.5 * text_px), []
+    for lines, picture in parts:
+        heading = np.full((line_px * len(lines) + line_px // 2, width, 3), PAPER_WHITE, np.uint8)
+        for number, line in enumerate(lines, start=1):
+            heading = draw_tag(heading, line, np.array([0, number * line_px]), PAPER, text_px)
+        padding = ((0, line_px), (0, width - picture.shape[1]), (0, 0))
+        rows += [heading, np.pad(picture, padding, constant_values=PAPER_WHITE)]
+    return np.concatenate(rows)
 
 
 def _fitted(poses: np.ndarray, cell_px: tuple[int, int]) -> Float[np.ndarray, "frames joints 3"]:

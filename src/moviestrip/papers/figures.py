@@ -74,8 +74,8 @@ FIGURES = (
         "hmmr-4",
         "Past, present and future from one frame",
         "HMMR, Figure 4",
-        "The middle frame alone is the input. Above, what really came before and after; below, the bodies that are "
-        "hallucinated from it, from two sides.",
+        "The boxed frame alone is the input. Above, what really came before and after; below, the bodies that are "
+        "hallucinated from it, as filmed and from the side: the past pink, the present blue, the future yellow.",
         ("penn_action", "h36m"),
         ("hallucinator",),
         1,
@@ -106,12 +106,13 @@ FIGURES = (
         "phd-statues",
         "Statue moments",
         "PHD, Figures 5 and 7",
-        "The frame after which the future becomes most predictable: where the mean accuracy of the 15 future frames "
-        "rises most under a low-pass difference filter.",
+        "The frame with which the future becomes most predictable: where the mean accuracy of the 15 frames that "
+        "follow what was seen rises most. Dots: accuracy by the last frame seen; line: the same, smoothed; upright "
+        "line: where it is steepest. The picture is the frame after.",
         ("penn_action",),
         ("ar-phi",),
         1,
-        ("forecasts",),
+        ("checkpoint", "features"),
     ),
     PaperFigure(
         "phd-8",
@@ -138,22 +139,23 @@ FIGURES = (
         "phd-11",
         "Prediction in latent space and in pose space",
         "PHD, Figures 4, 11 and 12",
-        "The same video continued on movie strips and on poses.",
+        "The same video continued on movie strips (blue) and on poses (pink), from the frames left of the line "
+        "(yellow). What really followed is paled: no model saw it.",
         ("penn_action", "h36m"),
         ("ar-phi", "ar-theta"),
         2,
-        ("forecasts",),
+        ("forecasts", "forecast_scores", "predictions"),
     ),
     PaperFigure(
         "phd-9",
-        "What followed the most similar pose",
+        "What followed the most similar motion",
         "PHD, Figures 9 and 10",
-        "The nearest-neighbour baseline: a test sequence, the training window most similar to its present, and what "
-        "followed there.",
+        "The nearest-neighbour baseline: a test sequence (red), the training window most similar to what was seen of "
+        "it (blue), and what followed there (green), which is the forecast.",
         ("h36m", "penn_action"),
         ("nearest-neighbour",),
         1,
-        ("forecasts",),
+        ("forecasts", "checkpoint", "features"),
     ),
 )
 
@@ -204,12 +206,12 @@ def _files_of_row(
     run: RunFolder,
     variants: Mapping[str, VariantSettings],
 ) -> dict[str, Path]:
-    place, files = f"{row}/{seed}/{dataset}", {}
+    place, behind, files = f"{row}/{seed}/{dataset}", BASELINES.get(row) or row, {}
     for kind in reads:
         if kind == "checkpoint":
-            files[f"checkpoint:{row}/{seed}"] = run.checkpoint(variants[row].weights_of or row, seed)
+            files[f"checkpoint:{row}/{seed}"] = run.checkpoint(variants[behind].weights_of or behind, seed)
         elif kind == "features":
-            backbone = variants[row].backbone or setting.backbone
+            backbone = variants[behind].backbone or setting.backbone
             for shard in run.shards(dataset):
                 of_shard = vars(run.features(backbone, dataset, shard))
                 files |= {f"{part}:{backbone}/{shard}": path for part, path in of_shard.items()}

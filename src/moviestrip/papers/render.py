@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from moviestrip.papers.audit import MARKS, MarkedNote, notes_of_cell, notes_of_table
 from moviestrip.papers.layout import METRIC_TITLES, Column, Layout, layout
 from moviestrip.papers.protocols import protocol_of
 from moviestrip.papers.table import COLUMNS, summary_of
@@ -25,6 +26,8 @@ UNIT_SUFFIXES = {"k_frames": "k", "M_frames": "M"}
 HEADER_UNITS = {"%": "%", "mm": "mm", "mm/frame^2": "mm/frame²", "min": "min", "s": "s", "fps": "fps"}
 NOTHING = "–"
 BETWEEN = " │ "  # not the ASCII bar, which would end a Markdown cell
+RAISED = str.maketrans(MARKS, "ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻ")
+NOTES_TITLE = "What does not fit in the printed numbers:"
 
 TABLE_STYLE = """
 .paper-table{margin:1.5em 0;overflow-x:auto;font:14px/1.5 system-ui,sans-serif}
@@ -38,6 +41,8 @@ TABLE_STYLE = """
 .paper-table .first{border-left:1px solid #ccc}
 .paper-table .added th,.paper-table .added td{background:#eef5fb}
 .paper-table figcaption{max-width:75em;margin-bottom:.6em}
+.paper-table .audit{max-width:75em;margin:.6em 0;font-size:.92em}
+.paper-table .audit ul{margin:.2em 0;padding-left:1.2em}
 .paper-table .world{background:#0b62a4;color:#fff;border-radius:.3em;padding:.05em .45em;font-size:.85em}
 """.strip()
 
@@ -51,11 +56,12 @@ LATEX_ESCAPES = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell as text; `ours` is empty where there is no number of ours."""
+    """One cell as text; `ours` is empty where there is no number of ours, `marks` where no note is about it."""
 
     printed: str
     ours: str
     interval: str
+    marks: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,12 @@ def grid_of(table: pd.DataFrame) -> Grid:
 def _cell_of(cell: pd.Series) -> Cell:
     unit, ours = str(cell["unit"]), float(cell["ours"])
     printed = _printed_text(str(cell["printed"]), unit)
+    marks = "".join(found.mark for found in notes_of_cell(cell)) if cell["printed"] else ""
     if math.isnan(ours):
-        return Cell(printed, "", "")
+        return Cell(printed, "", "", marks)
     low, high = float(cell["low"]), float(cell["high"])
     interval = "" if math.isnan(low) else f"[{_number_text(low, unit)}, {_number_text(high, unit)}]"
-    return Cell(printed, _number_text(ours, unit), interval)
+    return Cell(printed, _number_text(ours, unit), interval, marks)
 
 
 def _printed_text(text: str, unit: str) -> str:
@@ -103,6 +110,8 @@ def _printed_text(text: str, unit: str) -> str:
 def _number_text(value: float, unit: str) -> str:
     if unit == "bool":
         return "✓" if value else "✗"
+    if unit == "frames":
+        return f"{value:.0f}"
     if unit == "M_frames" and value < 0.1:  # a miniature's millions are thousands
         value, unit = value * 1000, "k_frames"
     return f"{value:.1f}{UNIT_SUFFIXES.get(unit, '')}"
@@ -113,8 +122,6 @@ def caption_of(table: pd.DataFrame, setting: Setting) -> str:
     filled = table[table["ours"].notna()]
     parts = [f"Printed: the paper's own numbers. Ours ({world_name(setting)}): {_filled_text(filled, setting)}"]
     parts.append(_how(table, setting))
-    if (table["unit"] == "mm/frame^2").any():
-        parts.append("Accelerations are mm per frame squared, which the papers print as mm/s².")
     if (filled["low"].isna() & filled["seeds"].notna()).any():
         parts.append("One clip alone has no interval.")
     if (table["horizon"] != "").any():
@@ -123,6 +130,11 @@ def caption_of(table: pd.DataFrame, setting: Setting) -> str:
     if len(pending):
         parts.append(f"Pending: {summary_of(pending)}.")
     return " ".join(parts)
+
+
+def notes_below(table: pd.DataFrame) -> tuple[MarkedNote, ...]:
+    """What does not fit in the printed numbers of a table."""
+    return notes_of_table(f"{table['paper'].iat[0]}-{table['table'].iat[0]}")
 
 
 def world_name(setting: Setting) -> str:
@@ -193,6 +205,8 @@ def to_markdown(table: pd.DataFrame, setting: Setting) -> str:
     parts = [f"### {grid.layout.heading}", _wrapped(caption_of(table, setting)), key]
     for columns in _markdown_parts(grid.layout.columns, labels, texts):
         parts.append(_markdown_table(grid.layout, columns, labels, texts))
+    notes = [_markdown_note(found) for found in notes_below(table)]
+    parts += [NOTES_TITLE, "\n".join(notes)] if notes else []
     return "\n\n".join(parts) + "\n"
 
 
@@ -202,7 +216,18 @@ def _wrapped(text: str) -> str:
 
 def _markdown_cell(cell: Cell) -> str:
     ours = f"*{cell.ours}*" if cell.ours else NOTHING
-    return f"{cell.printed}{BETWEEN}{ours}{' ' + cell.interval if cell.interval else ''}"
+    printed = cell.printed + cell.marks.translate(RAISED)
+    return f"{printed}{BETWEEN}{ours}{' ' + cell.interval if cell.interval else ''}"
+
+
+def _markdown_note(found: MarkedNote) -> str:
+    mark = f"{found.mark.translate(RAISED)} " if found.mark else ""
+    text = f"- {mark}{_markdown_escape(_note_text(found))}"
+    return textwrap.fill(text, MARKDOWN_WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _note_text(found: MarkedNote) -> str:
+    return f"{found.note.text} ({found.note.source})"
 
 
 def _markdown_escape(text: str) -> str:
@@ -285,15 +310,25 @@ def to_latex(table: pd.DataFrame, setting: Setting) -> str:
     ]
     for label, row in zip(grid.labels, grid.cells, strict=True):
         lines.append(" & ".join([latex_escape(label), *map(_latex_cell, row)]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table*}"]) + "\n"
+    notes = [_latex_note(found) for found in notes_below(table)]
+    below = [r"\par\smallskip", r"{\footnotesize", NOTES_TITLE, *notes, "}"] if notes else []
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", *below, r"\end{table*}"]) + "\n"
 
 
 def _latex_cell(cell: Cell) -> str:
-    printed = latex_escape(cell.printed)
+    printed = latex_escape(cell.printed) + _latex_mark(cell.marks)
     if not cell.ours:
         return rf"{printed} $\mid$ --"
     interval = rf" {{\scriptsize {latex_escape(cell.interval)}}}" if cell.interval else ""
     return rf"{printed} $\mid$ \textcolor{{blue}}{{\textit{{{latex_escape(cell.ours)}}}{interval}}}"
+
+
+def _latex_note(found: MarkedNote) -> str:
+    return rf"\par {_latex_mark(found.mark)}{latex_escape(_note_text(found))}"
+
+
+def _latex_mark(mark: str) -> str:
+    return rf"$^{{\mathrm{{{mark}}}}}$" if mark else ""
 
 
 def latex_escape(text: str) -> str:
@@ -319,8 +354,19 @@ def to_html(table: pd.DataFrame, setting: Setting) -> str:
         f'<figure class="paper-table" id="{grid.layout.paper}-{grid.layout.number}"><style>{TABLE_STYLE}</style>\n'
         f'<figcaption><strong>{heading}</strong> <span class="world">{world}</span><br>\n'
         f"{html.escape(caption_of(table, setting))}</figcaption>\n"
-        f"<table><thead>{head}</thead>\n<tbody>\n{body}</tbody></table></figure>\n"
+        f"<table><thead>{head}</thead>\n<tbody>\n{body}</tbody></table>\n{_html_notes(table)}</figure>\n"
     )
+
+
+def _html_notes(table: pd.DataFrame) -> str:
+    notes = "".join(
+        f"<li>{_html_mark(found.mark)}{html.escape(_note_text(found))}</li>\n" for found in notes_below(table)
+    )
+    return f'<div class="audit">{NOTES_TITLE}<ul>\n{notes}</ul></div>\n' if notes else ""
+
+
+def _html_mark(mark: str) -> str:
+    return f"<sup>{mark}</sup>" if mark else ""
 
 
 def _html_row(label: str, added: bool, row: Sequence[Cell], first: Sequence[bool]) -> str:
@@ -336,7 +382,7 @@ def _html_tag(tag: str, first_of_dataset: bool, content: str) -> str:
 def _html_cell(cell: Cell) -> str:
     ours = f'<span class="ours">{html.escape(cell.ours)}</span>' if cell.ours else NOTHING
     interval = f' <span class="interval">{html.escape(cell.interval)}</span>' if cell.interval else ""
-    return f'<span class="printed">{html.escape(cell.printed)}</span> | {ours}{interval}'
+    return f'<span class="printed">{html.escape(cell.printed)}{_html_mark(cell.marks)}</span> | {ours}{interval}'
 
 
 def render_table(table: pd.DataFrame, setting: Setting) -> dict[str, str]:

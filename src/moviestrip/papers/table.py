@@ -13,6 +13,7 @@ import pandas as pd
 from moviestrip.config import DatasetSettings
 from moviestrip.evaluation.protocols import PROTOCOLS, protocol_named
 from moviestrip.evaluation.statistics import interval
+from moviestrip.papers.audit import notes_of_cell
 from moviestrip.papers.layout import layout
 from moviestrip.papers.printed import printed
 from moviestrip.papers.protocols import protocol_of
@@ -123,7 +124,8 @@ def cells_of(paper: str, number: str) -> pd.DataFrame:
 
 def _join_notes(cell: pd.Series, ours: str) -> str:
     unit = f"printed as {cell['unit']}" if cell["unit"] in PRINTED_UNITS and cell["value"] else ""
-    return "; ".join(note for note in (cell["note"], unit, ours) if note)
+    audits = [f"docs/audit.md: {found.note.name}" for found in notes_of_cell(cell)] if cell["value"] else []
+    return "; ".join(note for note in (cell["note"], unit, *audits, ours) if note)
 
 
 def our_cell(
@@ -198,7 +200,7 @@ def _score(cell: pd.Series, scores: pd.DataFrame | None, setting: Setting) -> Ou
     variant = variant_of(cell["paper"], cell["row_id"], cell["kind"])
     dataset = stand_in(cell["dataset"], setting.world)
     protocol = protocol_in(cell, setting)
-    chosen = None if scores is None else _scores_of(cell, scores, str(variant), dataset, protocol)
+    chosen = None if scores is None else scores_of(cell, scores, str(variant), dataset, protocol)
     if chosen is None or chosen.empty:
         return OurCell(note=_why_no_score(cell, scores, str(variant), dataset, protocol))
     by_seed = chosen.pivot(index="seed", columns="clip_id", values="value").sort_index()
@@ -227,12 +229,13 @@ def _score(cell: pd.Series, scores: pd.DataFrame | None, setting: Setting) -> Ou
 
 def _why_no_score(cell: pd.Series, scores: pd.DataFrame | None, variant: str, dataset: str, protocol: str) -> str:
     any_action = pd.Series({**cell, "action": ""})
-    if cell["action"] and scores is not None and len(_scores_of(any_action, scores, variant, dataset, protocol)):
+    if cell["action"] and scores is not None and len(scores_of(any_action, scores, variant, dataset, protocol)):
         return f"no test clip of {dataset} shows {cell['action']} long enough"
     return f"pending: {variant} has no scores on {dataset} yet"
 
 
-def _scores_of(cell: pd.Series, scores: pd.DataFrame, variant: str, dataset: str, protocol: str) -> pd.DataFrame:
+def scores_of(cell: pd.Series, scores: pd.DataFrame, variant: str, dataset: str, protocol: str) -> pd.DataFrame:
+    """The rows of SCORES that a cell is a mean of."""
     horizon = int(cell["horizon"] or 0)
     chosen = scores[
         (scores["variant"] == variant)

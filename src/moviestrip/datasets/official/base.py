@@ -83,6 +83,7 @@ class People:
             name: np.zeros((rows, *shape), np.float32 if shape else bool) for name, shape in SHAPES.items()
         }
         columns |= {"trunk_m": np.full((rows, 3, 3), np.nan, np.float32), "trusted": np.ones(rows, bool)}
+        del columns["frame"]
         typed = {name: np.asarray(value, np.float32) if SHAPES.get(name) else value for name, value in known.items()}
         return cls(np.asarray(person, np.int64), np.asarray(frame, np.int64), **{**columns, **typed})  # type: ignore[arg-type]
 
