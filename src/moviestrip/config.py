@@ -266,6 +266,7 @@ InferenceRule = Literal["whole", "papers"]
 DtwCost = Literal["distance", "metric"]
 DtwAlignment = Literal["pair", "frame"]
 DtwReading = Literal["prefix", "full_up_to", "full_at"]
+ForecastReading = Literal["at_horizon", "mean_up_to_horizon"]
 
 
 class DtwSettings(Section):
@@ -301,6 +302,11 @@ class EvaluationSettings(Section):
         "whole",
         description="How a clip goes through a model: `whole`, or cut as each paper's release cuts it (`papers`: HMMR "
         "slides windows of 20 frames, VIBE runs chunks of 16).",
+    )
+    forecast_reading: ForecastReading = Field(
+        "at_horizon",
+        description="Forecasts without time warping: the value `at_horizon` h, as PHD prints it, or the "
+        "`mean_up_to_horizon`, over frames 1 to h, as with warping (docs/evaluation-dtw.md). Scores hold both.",
     )
     bootstrap_samples: int = Field(1000, ge=0, description="Resamplings of the clips behind each interval.")
     interval_percent: float = Field(95, gt=0, lt=100, description="Width of the intervals.")

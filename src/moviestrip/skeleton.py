@@ -2,7 +2,7 @@
 
 Left and right are the person's own. A mapping is never written as numbers: `indices_of` looks the
 names up, so that adding a joint set is adding a line of names. Two joints of one name are one joint unless
-`_OWN_SENSE` says otherwise; two of different names stand in for each other where `NEAR` or `MIDWAY` says so,
+`OWN_SENSE` says otherwise; two of different names stand in for each other where `NEAR` or `MIDWAY` says so,
 and `correspondence` tells for each joint which of these it is. `docs/joint-sets.md` shows all of it.
 """
 
@@ -204,7 +204,7 @@ _OTHER_RIG = "another rig's joint: the two share no more than the name and the n
 # HMMR's neck is both: labelled in some data sets, OpenPose's in the others.
 _OPENPOSE_NECK = "OpenPose's neck is midway between its shoulders; SPIN and VIBE keep the labelled one apart"
 _SPIN_HEAD = "SPIN's own files hold the top of the head there, and the head in its jaw; VIBE's hold the head"
-_OWN_SENSE: dict[tuple[str, ...], dict[str, str]] = {
+OWN_SENSE: dict[tuple[str, ...], dict[str, str]] = {
     SMPL_24: dict.fromkeys(_names("pelvis left_hip right_hip neck head"), _SMPL_TRUNK)
     | dict.fromkeys(_names("left_collar right_collar"), _OTHER_RIG),
     MPI_INF_3DHP_28: dict.fromkeys(_names("spine2 spine3 left_hand right_hand left_foot right_foot"), _OTHER_RIG),
@@ -234,7 +234,7 @@ NEAR = (
     *(Near(names, "the middle of the eye or one of its corners") for names in _both_sides("eye eye_inner eye_outer")),
     Near(("neck", "head_bottom", "thorax"), "the neck's lower or upper end, or the top of the trunk"),
     Near(("head", "jaw"), "SPIN's jaw is the lower head; Human3.6M's joint lies behind the mouth"),
-    Near(("head_top", "head"), "the top of the head and its middle, a hand's breadth below"),
+    Near(("head_top", "head"), "the top of the head and a joint in the head, some 15 cm below"),
     Near(("pelvis", "mid_hip", "lower_spine"), "the root between the hips: a joint of its own, or the hips' middle"),
     Near(("spine", "spine2"), "halfway up the trunk: the regressor's joint and SMPL's"),
 )  # fmt: skip
@@ -294,7 +294,7 @@ def _is_taken(name: str, match: Match, taking: Taking) -> bool:
 def correspondence(source: Sequence[str], target: Sequence[str]) -> tuple[Match, ...]:
     """For each joint of `target`: the joints of `source` it can be taken from, and how good that is.
 
-    Both must be whole joint sets, because what a name means may depend on the set (`_OWN_SENSE`).
+    Both must be whole joint sets, because what a name means may depend on the set (`OWN_SENSE`).
     """
     return _correspondence(tuple(source), tuple(target))
 
@@ -335,7 +335,7 @@ def _openpose_names(name: str, source: tuple[str, ...], target: tuple[str, ...])
 
 def _difference(name: str, source: tuple[str, ...], target: tuple[str, ...]) -> str:
     """Why a joint of one name is not the same joint in both sets; empty if it is."""
-    ours, theirs = (_OWN_SENSE.get(names, {}).get(name, "") for names in (source, target))
+    ours, theirs = (OWN_SENSE.get(names, {}).get(name, "") for names in (source, target))
     if ours == theirs or (_OPENPOSE_NECK in (ours, theirs) and (source in HMMR_SETS or target in HMMR_SETS)):
         return ""
     return ours or theirs

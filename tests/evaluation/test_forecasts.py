@@ -143,7 +143,7 @@ def test_a_clip_score_is_the_mean_over_its_starts(clips):
 def test_frames_without_truth_are_not_counted_and_missing_labels_are_an_error(clips):
     unknown = replace(clips, has_3d=torch.zeros_like(clips.has_3d))
     forecasts = still_forecasts(true_estimates(clips), clips)
-    assert set(scored(forecasts, unknown)["metric"]) == {"pck", "motion_predicted"}
+    assert set(scored(forecasts, unknown)["metric"]) == {"pck", "pck_up_to_horizon", "motion_predicted"}
     labels = labels_of(clips)
     with pytest.raises(FatalError, match=r"1 of 93 forecast frames have none, the first is frame 20 of clip test-01"):
         missing = labels[(labels["clip_id"] != "test-01") | (labels["frame"] != 20)]
@@ -225,7 +225,22 @@ def test_a_model_that_learnt_nothing_is_scored_too(tmp_path, clips):
     forecasts = forecast_clips(untrained(tmp_path / "c.pt", **design), clips, BODY, every_frames=1)
     scores = scored(forecasts, clips)
     assert scores["value"].notna().all() and (values_of(scores, "pa_mpjpe") > 10).all()
-    assert len(scores) == 3 * (4 * 31 + 2 * 30)
+    assert len(scores) == 3 * (4 * 31 + 2 * 2 * 30)
+
+
+def test_up_to_a_horizon_is_the_mean_of_each_starts_frames_that_count(clips):
+    gaps = torch.ones_like(clips.has_3d)
+    gaps[::3] = False
+    seen = replace(clips, has_3d=gaps)
+    scores = scored(still_forecasts(true_estimates(clips), clips, every_frames=25), seen)  # one start a clip
+    plain = scores[(scores["metric"] == "pa_mpjpe") & ~scores["dtw"] & (scores["horizon"] > 0)]
+    averaged = scores[scores["metric"] == "pa_mpjpe_up_to_horizon"].set_index(["clip_id", "horizon"])["value"]
+    assert len(plain) == len(averaged) and 0 < len(plain) < 3 * 30
+    for clip_id, rows in plain.sort_values("horizon").groupby("clip_id"):
+        np.testing.assert_allclose(averaged[clip_id], rows["value"].expanding().mean(), rtol=1e-5)
+    warped = values_of(scored(still_forecasts(true_estimates(clips), clips), clips), "pa_mpjpe", dtw=True)
+    still = scored(still_forecasts(true_estimates(clips), clips), clips)
+    np.testing.assert_allclose(warped, values_of(still, "pa_mpjpe_up_to_horizon"), rtol=1e-4)  # nothing to warp
 
 
 @pytest.mark.parametrize("table", [name for name in table_names() if name in FORECAST_TABLES])

@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moviestrip.config import Config
+from moviestrip.config import Config, EvaluationSettings
+from moviestrip.evaluation.protocols import UP_TO_HORIZON
 from moviestrip.papers.forecasts import FORECAST_TABLES, forecasts_of
+from moviestrip.papers.render import caption_of
+from moviestrip.papers.resamples import Resamples
 from moviestrip.papers.states import table_states
 from moviestrip.papers.table import build_table, plain_action
 from moviestrip.papers.worlds import Setting, can_be_made
@@ -51,6 +54,22 @@ def test_every_row_fills_its_horizons_with_and_without_warping(name, scores):
     assert set(table.loc[table["ours"].isna(), "row_id"]) == ({"chao"} if name == "phd-3" else set())
     expected = ours["horizon"].astype(int) + 1000.0 * (ours["dtw"] == "true") + 100 * (ours["metric"] == "pck") + 0.5
     np.testing.assert_allclose(ours["ours"], expected)
+
+
+def test_ours_may_be_read_as_the_mean_up_to_a_horizon_where_warping_is_the_other_side(scores):
+    averaged = scores[~scores["dtw"] & (scores["condition"] == "forecast")]
+    averaged = averaged.assign(metric=averaged["metric"] + UP_TO_HORIZON, value=averaged["value"] - 0.25)
+    both = pd.concat([scores, averaged], ignore_index=True)
+    chosen = config().model_copy(update={"evaluation": EvaluationSettings(forecast_reading="mean_up_to_horizon")})
+    for name, lower in (("phd-2", 0), ("phd-3", 0), ("phd-8", 0.25)):
+        plain, read = (build_table(*name.split("-"), both, None, Setting.of(made)) for made in (config(), chosen))
+        known = plain["ours"].notna()
+        np.testing.assert_allclose(read.loc[known, "ours"], plain.loc[known, "ours"] - lower)
+        said = "Ours at +n is the mean over frames 1 to n" in caption_of(read, Setting.of(chosen))
+        assert said == bool(lower) and "mean over frames" not in caption_of(plain, Setting.of(config()))
+    drawn = Resamples(both, Setting.of(chosen))
+    cell = build_table("phd", "8", both, None, Setting.of(chosen)).assign(kind="ours").iloc[0].to_dict()
+    assert np.isfinite(drawn.of(cell, cell["ours"])).all()
 
 
 def test_hmmr_5_takes_past_and_present_from_the_dynamics(scores):

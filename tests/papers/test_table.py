@@ -1,14 +1,26 @@
 """Every printed cell is there, ours stands in its own place with its interval, and a gap gives its reason."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from moviestrip.config import Config, DatasetSettings
+from moviestrip.config import Config, DatasetSettings, ScaleSettings, load_variant
 from moviestrip.evaluation.statistics import interval
 from moviestrip.papers.printed import printed, printed_tables, table_names
+from moviestrip.papers.render import to_markdown
 from moviestrip.papers.states import table_states
-from moviestrip.papers.table import COLUMNS, build_table, counts_data, dataset_statistics, plain_action, summary_of
+from moviestrip.papers.table import (
+    COLUMNS,
+    build_table,
+    counts_data,
+    dataset_statistics,
+    plain_action,
+    prints_input_frames,
+    summary_of,
+)
+from moviestrip.papers.variants import input_frames
 from moviestrip.papers.worlds import PAPER_DATASETS, Setting, stand_in, variant_of
 
 VARIANTS = ("single-view", "single-view-gaussian", "contextual-no-dynamics", "contextual")
@@ -100,8 +112,23 @@ def test_acceleration_is_per_frame_squared_and_says_how_it_is_printed(setting, s
 def test_a_gap_gives_its_reason(changed, reason, scores):
     table = build_table("hmmr", "2", scores, None, Setting.of(config(**changed)))
     assert table["note"].str.endswith(reason).any()
-    sizes = build_table("tcmr", "4", scores, None, Setting.of(config(variants=("tcmr-3dpw-train",))))
-    assert sizes["note"].str.endswith("pending: metric input_frames is not scored").any()
+
+
+def test_how_many_frames_a_model_is_shown_is_known_without_scores():
+    folder = Path(__file__).parents[2] / "config"
+    names = ("contextual-instavariety", "vibe-3dpw-train", "tcmr-3dpw-train")
+    frames = {name: input_frames(load_variant(name, folder), ScaleSettings()) for name in (*names, "single-view")}
+    assert frames == dict(zip(names, (20, 16, 16), strict=True)) | {"single-view": 1}
+    table = build_table("tcmr", "4", None, None, Setting.of(config(variants=names), frames))
+    cells = table[table["metric"] == "input_frames"].set_index("row_id")
+    ours = cells.drop(index="meva")
+    assert ours["ours"].astype(int).tolist() == ours["printed"].astype(int).tolist() == [20, 16, 16]
+    assert cells[["low", "clips", "seeds"]].isna().all(axis=None) and "cited" in cells.loc["meva", "note"]
+    assert "| 20 │ *20* " in to_markdown(table, Setting.of(config(variants=names), frames))
+    assert prints_input_frames("tcmr", "4") and not prints_input_frames("tcmr", "5")
+    assert table_states(config(variants=names, datasets=(*DATASETS, "studio", "hall"))).set_index("table").loc[
+        "tcmr-4", "state"
+    ] == "complete"  # fmt: skip
 
 
 def test_actions_are_matched_whatever_their_spelling():

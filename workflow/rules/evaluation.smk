@@ -58,6 +58,14 @@ def scores_behind(names):
     return scores + forecast_files("forecast_scores", compared)
 
 
+def table_settings(wildcards):
+    """TCMR's fourth table also says how many frames each model is shown."""
+    shown = ("variant_settings", "scale.clip_frames")
+    return settings(
+        *TABLE_SETTINGS, *(shown if wildcards.table == "tcmr-4" else ())
+    )(wildcards)
+
+
 rule table:
     input:
         table_inputs,
@@ -68,7 +76,7 @@ rule table:
     conda:
         "../../envs/evaluation.yaml"
     params:
-        settings=settings(*TABLE_SETTINGS),
+        settings=table_settings,
     shell:
         "moviestrip table {wildcards.table} --run {ROOT} --settings {params.settings:q} 2> {log}"
 
@@ -77,6 +85,11 @@ rule claims:
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.csv", table=CONFIG.tables),
         scores=scores_behind(CONFIG.tables),
+        priors=expand(
+            f"{ROOT}/scores/{{prior}}/seed-{{seed}}/motions.parquet",
+            prior=CONFIG.motion_priors,
+            seed=CONFIG.training_seeds,
+        ),
     output:
         f"{ROOT}/claims.csv",
     log:
@@ -84,6 +97,6 @@ rule claims:
     conda:
         "../../envs/evaluation.yaml"
     params:
-        settings=settings(*TABLE_SETTINGS),
+        settings=settings(*TABLE_SETTINGS, "motion_priors"),
     shell:
         "moviestrip claims --run {ROOT} --settings {params.settings:q} 2> {log}"

@@ -46,6 +46,7 @@ rule motion_prior:
         checkpoint=f"{ROOT}/models/{{prior}}/seed-{{seed}}/checkpoint.pt",
         log=f"{ROOT}/models/{{prior}}/seed-{{seed}}/log.parquet",
         reconstruction=f"{ROOT}/models/{{prior}}/seed-{{seed}}/reconstruction.csv",
+        scores=f"{ROOT}/scores/{{prior}}/seed-{{seed}}/motions.parquet",
     log:
         f"{ROOT}/logs/motion_prior/{{prior}}/seed-{{seed}}.log",
     wildcard_constraints:

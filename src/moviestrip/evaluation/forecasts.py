@@ -6,7 +6,7 @@ A clip's score is the mean over its starts. How far the truth and the prediction
 beside the errors: a small error is worth little where nobody moves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +14,13 @@ import pandas as pd
 
 from moviestrip.errors import FatalError
 from moviestrip.evaluation import metrics
-from moviestrip.evaluation.dtw import DEFAULT, DtwOptions, dtw_errors
-from moviestrip.evaluation.protocols import Protocol
+from moviestrip.evaluation.dtw import DEFAULT, DtwOptions, dtw_errors, mean_up_to_horizon
+from moviestrip.evaluation.protocols import UP_TO_HORIZON, Protocol
 from moviestrip.evaluation.score import MM, PERCENT, groups_of
 from moviestrip.skeleton import COMMON_14
 from moviestrip.tables import SCORES, empty, stack
 
+MEASURED = ("pck", "pa_mpjpe")
 KINDS = ("forecast", "dynamics")  # what FORECASTS hold, and the `condition` of their scores
 
 
@@ -68,9 +69,11 @@ def score_forecasts(
         chosen = forecasts[(forecasts["kind"] == kind) & forecasts["clip_id"].isin(clips["clip_id"])]
         if len(chosen):
             moments = join_moments(chosen, labels, clips)
-            warped = warped_measures(moments, protocol, options) if kind == "forecast" else iter(())
-            measured = [*direct_measures(moments, protocol), *motion_measures(moments, protocol), *warped]
-            parts += [_scores_of(measure, moments.clip, clips).assign(condition=kind) for measure in measured]
+            direct = list(direct_measures(moments, protocol))
+            measured = [*direct, *motion_measures(moments, protocol)]
+            if kind == "forecast":
+                measured += [*map(averaged_up_to_horizon, direct), *warped_measures(moments, protocol, options)]
+            parts += [scores_of(measure, moments.clip, clips).assign(condition=kind) for measure in measured]
     if not parts:
         return empty(SCORES)
     table = pd.concat(parts, ignore_index=True).assign(variant=variant, seed=seed, protocol=protocol.name)
@@ -131,40 +134,58 @@ def _require_same_horizons(joined: pd.DataFrame, horizons: np.ndarray) -> None:
         )
 
 
-def direct_measures(moments: Moments, protocol: Protocol) -> Iterator[HorizonMeasure]:
+def direct_measures(
+    moments: Moments, protocol: Protocol, measured: Collection[str] = MEASURED
+) -> Iterator[HorizonMeasure]:
     """The error at horizon h is that of frame start + h."""
-    share = metrics.pck_after_optimal_camera(
-        moments.points_m[..., :2],
-        moments.target_px,
-        moments.confidence > protocol.visible_above,
-        protocol.pck_threshold_px,
-        protocol.minimum_visible_2d,
-    )
-    yield HorizonMeasure("pck", "%", False, moments.horizons, counted_in_2d(moments, protocol), share * PERCENT)
-    values = metrics.pa_mpjpe(moments.predicted_m, moments.target_m) * MM
-    yield HorizonMeasure("pa_mpjpe", "mm", False, moments.horizons, counted_in_3d(moments, protocol), values)
+    if "pck" in measured:
+        share = metrics.pck_after_optimal_camera(
+            moments.points_m[..., :2],
+            moments.target_px,
+            moments.confidence > protocol.visible_above,
+            protocol.pck_threshold_px,
+            protocol.minimum_visible_2d,
+        )
+        yield HorizonMeasure("pck", "%", False, moments.horizons, counted_in_2d(moments, protocol), share * PERCENT)
+    if "pa_mpjpe" in measured:
+        values = metrics.pa_mpjpe(moments.predicted_m, moments.target_m) * MM
+        yield HorizonMeasure("pa_mpjpe", "mm", False, moments.horizons, counted_in_3d(moments, protocol), values)
 
 
-def warped_measures(moments: Moments, protocol: Protocol, options: DtwOptions) -> Iterator[HorizonMeasure]:
+def warped_measures(
+    moments: Moments, protocol: Protocol, options: DtwOptions, measured: Collection[str] = MEASURED
+) -> Iterator[HorizonMeasure]:
     """The error at horizon h is what the best alignment in time leaves there; frames that do not count take no part."""
     future = moments.horizons > 0
     horizons, seen = moments.horizons[future], moments.confidence[:, future] > protocol.visible_above
-    share = dtw_errors(
-        moments.points_m[:, future, :, :2],
-        moments.target_px[:, future],
-        "pck",
-        options,
-        seen,
-        protocol.pck_threshold_px,
-        protocol.minimum_visible_2d,
-    )
-    yield HorizonMeasure("pck", "%", True, horizons, counted_in_2d(moments, protocol)[:, future], share * PERCENT)
+    if "pck" in measured:
+        share = dtw_errors(
+            moments.points_m[:, future, :, :2],
+            moments.target_px[:, future],
+            "pck",
+            options,
+            seen,
+            protocol.pck_threshold_px,
+            protocol.minimum_visible_2d,
+        )
+        yield HorizonMeasure("pck", "%", True, horizons, counted_in_2d(moments, protocol)[:, future], share * PERCENT)
+    if "pa_mpjpe" not in measured:
+        return
     in_3d = counted_in_3d(moments, protocol)[:, future]
     known = np.flatnonzero(in_3d.any(1))
     errors_m = np.full(in_3d.shape, np.nan)
     predicted_m, target_m = moments.predicted_m[known][:, future], moments.target_m[known][:, future]
     errors_m[known] = dtw_errors(predicted_m, target_m, "pa_mpjpe", options, in_3d[known])
     yield HorizonMeasure("pa_mpjpe", "mm", True, horizons, in_3d, errors_m * MM)
+
+
+def averaged_up_to_horizon(measure: HorizonMeasure) -> HorizonMeasure:
+    """The same at 1 to h, averaged: what time warping averages over too, and so what to compare it with."""
+    future = measure.horizons > 0
+    counted = measure.counted[:, future]
+    averages = mean_up_to_horizon(np.where(counted, measure.values[:, future], np.nan))
+    name = measure.metric + UP_TO_HORIZON
+    return HorizonMeasure(name, measure.unit, False, measure.horizons[future], counted, averages)
 
 
 def motion_measures(moments: Moments, protocol: Protocol) -> Iterator[HorizonMeasure]:
@@ -192,7 +213,7 @@ def counted_in_3d(moments: Moments, protocol: Protocol) -> np.ndarray:
     return moments.has_3d & (seen >= protocol.minimum_visible_3d)
 
 
-def _scores_of(measure: HorizonMeasure, clip: np.ndarray, clips: pd.DataFrame) -> pd.DataFrame:
+def scores_of(measure: HorizonMeasure, clip: np.ndarray, clips: pd.DataFrame) -> pd.DataFrame:
     """One row for each clip and horizon with counted starts; the mean is NaN when all are degenerate."""
     finite = measure.counted & np.isfinite(measure.values)
     counted, used, sums = (np.zeros((len(clips), len(measure.horizons))) for _ in range(3))

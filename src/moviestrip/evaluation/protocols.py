@@ -11,6 +11,7 @@ from typing import Any, Literal
 from moviestrip.errors import ConfigError
 
 RELEASE = "HMMR's released evaluation"
+UP_TO_HORIZON = "_up_to_horizon"  # ending of a forecast's metric in SCORES: its mean over the frames up to a horizon
 
 
 def choice(value: Any, source: str) -> Any:
@@ -96,7 +97,14 @@ def varied(
     return replace(base, name=name, title=title, not_here=not_here, sources=tuple(sources.items()), **values)
 
 
-FRONTAL = "only Human3.6M's frontal camera: the clips here do not say which camera filmed them, all count"
+FRONTAL = (
+    "only Human3.6M's frontal camera: clips do not say which camera filmed them, and in the miniature world people "
+    "face anywhere, so that none of its four is frontal; all count"
+)
+VALID_FRAMES = (
+    "positions on the test set's own valid frames (about every tenth), accelerations on all: labels have one flag for "
+    "both, so positions count wherever there is truth"
+)
 MEN_AND_WOMEN = "the truth is posed with the body of the person's sex: the bodies here are one neutral body"
 
 HMMR = Protocol(
@@ -159,7 +167,7 @@ MPI_INF_3DHP = varied(
     TCMR,
     "mpi-inf-3dhp",
     "MPI-INF-3DHP's test set, as VIBE and TCMR use it",
-    not_here=("the test set's valid frames (about every tenth) for positions: every frame with truth counts",),
+    not_here=(VALID_FRAMES,),
     metrics=(
         ("mpjpe", "pa_mpjpe", "pck_3d", "auc_3d", "accel", "accel_error"),
         "VIBE Table 1, TCMR Table 4; PCK below 150 mm and its mean over 0, 5, ..., 150 mm as the dataset's own "

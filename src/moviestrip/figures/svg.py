@@ -7,7 +7,7 @@ figures on one page must not share any), and two stand-in colours become CSS var
 import html
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,16 +48,24 @@ STYLE: dict[Any, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.7,
     "path.simplify": True,
+    "image.composite_image": False,  # pictures keep their own resolution
 }
 
 
 @contextmanager
-def drawing(width_in: float, height_in: float, columns: int = 1) -> Iterator[tuple[Figure, list[Axes]]]:
-    """A figure with one row of axes in the project's style, without any window system."""
+def drawing(
+    width_in: float, height_in: float, columns: int = 1, row_heights: Sequence[float] = (1.0,)
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure of axes in the project's style, row by row, without any window system.
+
+    Args:
+        row_heights: of each row of axes, relative to each other.
+    """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width_in, height_in), layout="constrained")
         FigureCanvasSVG(figure)
-        yield figure, list(figure.subplots(1, columns, squeeze=False)[0])
+        axes = figure.subplots(len(row_heights), columns, squeeze=False, height_ratios=list(row_heights))
+        yield figure, list(axes.ravel())
 
 
 def to_svg(figure: Figure, name: str, description: str) -> str:

@@ -194,12 +194,26 @@ class MotionModel(nn.Module):
 
     def present(self, phi: Float[Tensor, "batch frames features"]) -> Branch:
         """The pose of every frame of a clip: beyond its ends, windows see its first or last frame again."""
+        return self._encode_every(phi).contextual
+
+    def attention(self, phi: Float[Tensor, "batch frames features"]) -> Float[Tensor, "batch frames 3"]:
+        """What every frame of a clip believes of its past, of its whole window and of its future (TCMR)."""
+        attention = self._encode_every(phi).attention
+        if attention is None:
+            raise FatalError(
+                "this variant integrates no past and future; take one with `encoder: pose-forecast` and a "
+                "`pose_forecast` other than none"
+            )
+        return attention
+
+    def _encode_every(self, phi: Float[Tensor, "batch frames features"]) -> Output:
+        """A clip encoded at each of its frames, its ends repeated for the encoders that need whole windows."""
         frames = self.frames(phi)
         if isinstance(self.encoder, PoseForecastEncoder):
             before, after = self.encoder.current, self.design.window_frames - 1 - self.encoder.current
             first, last = frames[:, :1].expand(-1, before, -1), frames[:, -1:].expand(-1, after, -1)
             frames = torch.cat([first, frames, last], dim=1)
-        return self.encode(frames).contextual
+        return self.encode(frames)
 
     def hallucinate(self, phi: Float[Tensor, "batch frames features"]) -> Branch:
         """The pose of every frame, and of those around it, from that frame alone."""

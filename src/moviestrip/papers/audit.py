@@ -32,7 +32,7 @@ class Place:
     def is_of_cells(self) -> bool:
         return bool(self.wanted.keys() & {"row_id", "action"})
 
-    def has(self, cell: Mapping[Any, Any]) -> bool:
+    def has(self, cell: pd.Series) -> bool:
         """Whether a cell of this place's table lies in it."""
         return bool(self.table) and all(cell[key] == value for key, value in self.wanted.items())
 
@@ -93,7 +93,7 @@ def notes_of_table(table: str) -> tuple[MarkedNote, ...]:
     return (*marked, *(MarkedNote("", *item) for item in others))
 
 
-def notes_of_cell(cell: Mapping[Any, Any]) -> list[MarkedNote]:
+def notes_of_cell(cell: pd.Series) -> list[MarkedNote]:
     """The marked notes of a cell, one row of `build_table`."""
     marked = [found for found in notes_of_table(f"{cell['paper']}-{cell['table']}") if found.mark]
     return [found for found in marked if any(place.is_of_cells and place.has(cell) for place in found.places)]

@@ -9,7 +9,8 @@ that a margin is a paired difference.
   are widened until they hold together (max-t).
 - `undecided`: neither; the interval crosses the boundary.
 - `pending`: a cell has no number yet, and what is known does not fail. `not applicable`: a cell never will have one,
-  because the paper only cites it. `not in tables`: no cell of a table decides it.
+  because the paper only cites it. Neither has an effect: the margin of what can be compared is told in the reason.
+  `not in tables`: no cell of a table decides it.
 
 The effect is the smallest margin on the tables' own numbers, in its metric's unit, and lies within its ends: low is
 the lowest end of the relations' intervals, high the lowest of their widened upper ends.
@@ -23,11 +24,12 @@ import numpy as np
 import pandas as pd
 
 from moviestrip.errors import ConfigError
+from moviestrip.papers.audit import notes_of_claim
 from moviestrip.papers.checks import MANUAL, Cells, Margin, NoNumber, Numbers, Reading, Row, read_check
 from moviestrip.papers.printed import PAPERS, printed_claims, printed_tables
 from moviestrip.papers.resamples import Resamples
 from moviestrip.papers.table import summary_of
-from moviestrip.papers.worlds import variant_of
+from moviestrip.papers.worlds import kind_of, variant_of
 
 HOLDS, FAILS, UNDECIDED, PENDING = "holds", "fails", "undecided", "pending"
 NOT_APPLICABLE, NOT_IN_TABLES = "not applicable", "not in tables"
@@ -43,6 +45,10 @@ class Effect:
     low: float = math.nan
     high: float = math.nan
     unit: str = ""
+
+    def __str__(self) -> str:
+        ends = "" if math.isnan(self.low) else f" ({self.low:.4g} to {self.high:.4g})"
+        return f"{self.value:.4g} {self.unit}{ends}"
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,12 @@ def judge(check: str, cells: Cells, percent: float = 95) -> Verdict:
     reading = read_check(check, cells)
     verdict, effect = _weigh(reading.margins, percent)
     reasons = []
-    if reading.missing and verdict != FAILS:
-        verdict = PENDING if not _never_ours(reading) else NOT_APPLICABLE
     if reading.missing:
         reasons.append(_why_missing(reading))
+    if reading.missing and verdict != FAILS:
+        verdict = PENDING if not _never_ours(reading) else NOT_APPLICABLE
+        reasons += [f"what can be compared has a margin of {effect}"] if reading.margins else []
+        effect = Effect()  # only of some relations: a number beside the verdict would be taken for the claim's
     if verdict == UNDECIDED:
         known = not math.isnan(effect.low)
         reasons.append("the interval crosses the boundary" if known else "too few clips for an interval")
@@ -131,7 +139,7 @@ def _is_never_ours(missing: NoNumber) -> bool:
 
 
 def _is_prose(row: Row) -> bool:
-    return row["table"] == "text"
+    return row["table"] == "text" and kind_of(str(row["row_id"])) != "motion prior"
 
 
 def _is_cited(row: Row) -> bool:
@@ -207,7 +215,12 @@ def _ledger_row(claim: Mapping[Hashable, str], printed: Cells, ours: Cells, perc
         "values_printed": on_printed.values_text(percent),
         "values": on_ours.values_text(percent),
         "tables": " ".join(on_ours.tables or on_printed.tables),
+        "note": _note_of(claim["claim_id"]),
     }
+
+
+def _note_of(claim_id: str) -> str:
+    return " ".join(note.text for note in notes_of_claim(claim_id))
 
 
 def claim_list(ledger: pd.DataFrame) -> pd.DataFrame:
@@ -234,7 +247,8 @@ def claim_page(claim_id: str, ledger: pd.DataFrame) -> str:
         *_list("", row["values"].split(", ")),
         f"tables: {row['tables'] or 'none'}",
     ]
-    return "\n".join([*lines, f"why: {row['reason']}"] if row["reason"] else lines)
+    more = {"why": row["reason"], "note": _note_of(claim_id)}
+    return "\n".join([*lines, *(f"{name}: {text}" for name, text in more.items() if text)])
 
 
 def _list(name: str, lines: Iterable[str]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from moviestrip.evaluation.protocols import Protocol, protocol_named
+from moviestrip.config import ForecastReading
+from moviestrip.evaluation.protocols import UP_TO_HORIZON, Protocol, protocol_named
 from moviestrip.papers.protocols import PAPERS_OWN, protocol_of
 from moviestrip.papers.worlds import BASELINES, can_be_made, stand_in
 
@@ -22,6 +23,15 @@ FORECAST_TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "phd-7": (("penn_action",), ("ar-phi",)),
     "phd-8": (("h36m", "penn_action"), FORECASTERS),
 }
+# What these print without time warping, phd-2, phd-4 and phd-5 print with it. phd-3 compares with a model that says
+# nothing of the frames between, so that there is no mean up to its horizon.
+BESIDE_WARPED = ("phd-6", "phd-7", "phd-8")
+
+
+def metric_of_forecasts(table: str, metric: str, reading: ForecastReading) -> str:
+    """The metric in SCORES that fills a table's cells of forecasts, under a run's `evaluation.forecast_reading`."""
+    averaged = reading == "mean_up_to_horizon" and table in BESIDE_WARPED
+    return metric + UP_TO_HORIZON if averaged else metric
 
 
 def forecast_every_frames(world: str, dataset: str) -> int:

@@ -23,7 +23,7 @@ from moviestrip.evaluation.protocols import protocol_named
 from moviestrip.layout import RunFolder
 from moviestrip.papers.cells import column_name, find_cell, read_cells
 from moviestrip.papers.layout import layout
-from moviestrip.papers.table import our_cell, protocol_in, scored_metric, scores_of
+from moviestrip.papers.table import INPUT_FRAMES, metric_in_scores, our_cell, protocol_in, scores_of
 from moviestrip.papers.worlds import PAPER_DATASETS, Setting, stand_in, variant_of
 from moviestrip.provenance import (
     DIGEST_LETTERS,
@@ -183,11 +183,11 @@ def cell_history(table: Path, row: str | None, column: str | None) -> CellHistor
     setting, run = _setting_of(table, record), RunFolder(table.parent.parent)
     dataset = stand_in(cell["dataset"], setting.world)
     inputs = {name: Path(os.path.normpath(table.parent / found["path"])) for name, found in record["inputs"].items()}
-    chosen, scores = _scores_behind(cell, inputs, setting) if cell["ours"] and cell["kind"] else ({}, None)
+    chosen, scores = _scores_behind(cell, inputs, setting) if _is_measured(cell) else ({}, None)
     if cell["ours"] and not cell["kind"]:
         chosen = {name: path for name, path in inputs.items() if path.parent.name == dataset}
     found = _videos_of(run, dataset, [] if scores is None else scores["clip_id"].unique())
-    selection = _selection(cell, dataset, setting) if cell["ours"] and cell["kind"] else {}
+    selection = _selection(cell, dataset, setting) if _is_measured(cell) else {}
     return CellHistory(
         table,
         layout(cell["paper"], cell["table"]).heading,
@@ -202,6 +202,11 @@ def cell_history(table: Path, row: str | None, column: str | None) -> CellHistor
         () if scores is None else _clip_scores(scores, found),
         tuple(chain(table, _behind(table, run, list(chosen), {shard for shard, _ in found.values()}))),
     )
+
+
+def _is_measured(cell: pd.Series) -> bool:
+    """Whether scores are behind ours: not where it is counted, or a number of the model."""
+    return bool(cell["ours"] and cell["kind"]) and cell["metric"] != INPUT_FRAMES
 
 
 def _setting_of(table: Path, record: Mapping[str, Any]) -> Setting:
@@ -219,7 +224,7 @@ def _selection(cell: pd.Series, dataset: str, setting: Setting) -> dict[str, str
         "variant": str(variant_of(cell["paper"], cell["row_id"], cell["kind"])),
         "dataset": dataset,
         "protocol": protocol_in(cell, setting),
-        "metric": scored_metric(cell),
+        "metric": metric_in_scores(cell, setting.forecast_reading),
         "horizon": cell["horizon"] or "0",
         "dtw": cell["dtw"] or "false",
     }
@@ -241,7 +246,8 @@ def _scores_behind(
         found = None
         if _is_as_made(path):
             scores = tables.read_table(path, tables.SCORES)
-            found = scores_of(cell, scores, wanted["variant"], wanted["dataset"], wanted["protocol"])
+            place_in_scores = (wanted["variant"], wanted["dataset"], wanted["protocol"])
+            found = scores_of(cell, scores, *place_in_scores, setting.forecast_reading)
             parts.append(found)
         if found is None or len(found):
             chosen[name] = path

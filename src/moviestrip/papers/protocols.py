@@ -9,12 +9,17 @@ PAPERS_OWN = "papers"  # the value of evaluation.protocol that leaves it to the 
 # HMMR's first table counts data: its protocol measures nothing.
 PROTOCOL_OF_TABLE = {name: name.split("-")[0] for name in table_names()} | {"tcmr-6": "tcmr-table6"}
 
+# What a motion prior gives back is measured in one way: no frames, joints or root to choose among.
+PROTOCOL_OF_MOTIONS = "vibe"
+
 # VIBE and TCMR evaluate on this dataset as its own test set asks.
 PROTOCOL_OF_DATASET = {"mpi_inf_3dhp": "mpi-inf-3dhp"}
 
 
 def protocol_of(table: str, paper_dataset: str, chosen: str) -> str:
     """The protocol of a table's cells on one of the papers' datasets, under a run's `evaluation.protocol`."""
+    if paper_dataset in PAPER_DATASETS and PAPER_DATASETS[paper_dataset].role == "motions":
+        return PROTOCOL_OF_MOTIONS
     if chosen != PAPERS_OWN:
         return chosen
     return PROTOCOL_OF_DATASET.get(paper_dataset, PROTOCOL_OF_TABLE[table])

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from moviestrip.papers.audit import MARKS, MarkedNote, notes_of_cell, notes_of_table
+from moviestrip.papers.forecasts import BESIDE_WARPED
 from moviestrip.papers.layout import METRIC_TITLES, Column, Layout, layout
 from moviestrip.papers.protocols import protocol_of
 from moviestrip.papers.table import COLUMNS, summary_of
@@ -126,6 +127,10 @@ def caption_of(table: pd.DataFrame, setting: Setting) -> str:
         parts.append("One clip alone has no interval.")
     if (table["horizon"] != "").any():
         parts.append("'at +n' is n frames ahead.")
+    if setting.forecast_reading == "mean_up_to_horizon" and name_of(table) in BESIDE_WARPED:
+        parts.append(
+            "Ours at +n is the mean over frames 1 to n, as with time warping; the printed is of frame n alone."
+        )
     pending = table.loc[table["ours"].isna(), "note"].str.extract(r"pending: (.*)$")[0].dropna().unique()
     if len(pending):
         parts.append(f"Pending: {summary_of(pending)}.")
@@ -134,7 +139,11 @@ def caption_of(table: pd.DataFrame, setting: Setting) -> str:
 
 def notes_below(table: pd.DataFrame) -> tuple[MarkedNote, ...]:
     """What does not fit in the printed numbers of a table."""
-    return notes_of_table(f"{table['paper'].iat[0]}-{table['table'].iat[0]}")
+    return notes_of_table(name_of(table))
+
+
+def name_of(table: pd.DataFrame) -> str:
+    return f"{table['paper'].iat[0]}-{table['table'].iat[0]}"
 
 
 def world_name(setting: Setting) -> str:
@@ -174,7 +183,7 @@ def _how(table: pd.DataFrame, setting: Setting) -> str:
 
 def _protocols(table: pd.DataFrame, setting: Setting) -> str:
     """The protocols of a table, such as 'vibe (on MPI-INF-3DHP mpi-inf-3dhp)'."""
-    name = f"{table['paper'].iat[0]}-{table['table'].iat[0]}"
+    name = name_of(table)
     usual = protocol_of(name, "", setting.protocol)
     own = {dataset: protocol_of(name, dataset, setting.protocol) for dataset in table["dataset"].unique() if dataset}
     others = [f"on {PAPER_DATASETS[dataset].title} {found}" for dataset, found in own.items() if found != usual]

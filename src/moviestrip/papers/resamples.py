@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from moviestrip.errors import FatalError
 from moviestrip.evaluation.protocols import protocol_named
-from moviestrip.papers.table import KINDS, plain_action, protocol_in, scored_metric
+from moviestrip.papers.table import KINDS, metric_in_scores, plain_action, protocol_in
 from moviestrip.papers.worlds import Setting, stand_in, variant_of
 
 KEY = ["variant", "dataset", "protocol", "metric", "horizon", "dtw"]
@@ -72,7 +72,7 @@ class Resamples:
             variant,
             stand_in(cell["dataset"], self.setting.world),
             protocol_in(cell, self.setting),
-            scored_metric(cell),
+            metric_in_scores(cell, self.setting.forecast_reading),
             int(cell["horizon"] or 0),
             cell["dtw"] == "true",
         )

@@ -10,19 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from moviestrip.config import DatasetSettings
+from moviestrip.config import DatasetSettings, ForecastReading
 from moviestrip.evaluation.protocols import PROTOCOLS, protocol_named
 from moviestrip.evaluation.statistics import interval
 from moviestrip.papers.audit import notes_of_cell
+from moviestrip.papers.forecasts import metric_of_forecasts
 from moviestrip.papers.layout import layout
 from moviestrip.papers.printed import printed
 from moviestrip.papers.protocols import protocol_of
 from moviestrip.papers.worlds import (
     BASELINES,
     EXTRA_ROWS,
+    MOTIONS,
     PAPER_DATASETS,
     Setting,
     can_be_made,
+    kind_of,
     stand_in,
     variant_of,
 )
@@ -32,6 +35,7 @@ COLUMNS = (
 ).split()
 SCORED_METRICS = tuple(dict.fromkeys(metric for protocol in PROTOCOLS.values() for metric in protocol.metrics))
 PCK_IN_3D = ("mpi_inf_3dhp",)  # where the papers' PCK is of 3D joints, within 150 mm
+INPUT_FRAMES = "input_frames"  # a number of the model, not a measurement
 KINDS = ("forecast", "dynamics")  # `condition` of the scores of what speaks of other frames than those looked at
 SAME_ACTION = {
     "photo": "takingphoto",
@@ -78,6 +82,11 @@ def dataset_statistics(clips: pd.DataFrame, datasets: Mapping[str, DatasetSettin
 def counts_data(paper: str, number: str) -> bool:
     """Whether a table is about the datasets themselves: it needs their statistics and no scores."""
     return layout(paper, number).side == "dataset"
+
+
+def prints_input_frames(paper: str, number: str) -> bool:
+    """Whether a table says how many frames its models are shown: it needs their settings."""
+    return bool((printed(paper, number)["metric"] == INPUT_FRAMES).any())
 
 
 def build_table(
@@ -137,20 +146,25 @@ def our_cell(
         return OurCell(note=missing)
     if not cell["kind"]:
         return _statistic(cell, statistics, setting)
+    if cell["metric"] == INPUT_FRAMES:
+        return _input_frames(cell, setting)
     return _score(cell, scores, setting)
 
 
 def why_missing(cell: pd.Series, setting: Setting) -> str:
     """Why this run cannot fill a cell, or nothing when it can."""
     dataset = stand_in(cell["dataset"], setting.world)
-    absent = f"pending: dataset {dataset} is not in this run" if dataset not in setting.datasets else ""
+    known = dataset in (*setting.datasets, MOTIONS)
+    absent = "" if known else f"pending: dataset {dataset} is not in this run"
     if not cell["kind"]:  # a row of dataset statistics
         return absent
     variant = variant_of(cell["paper"], cell["row_id"], cell["kind"])
     if variant is None:
         return "cited by the paper; not a model of this project"
-    if not can_be_made(variant, setting.variants):
-        return f"pending: variant {BASELINES.get(variant, variant)} is not trained"
+    if not can_be_made(variant, (*setting.variants, *setting.motion_priors)):
+        return f"pending: {kind_of(variant)} {BASELINES.get(variant, variant)} is not trained"
+    if cell["metric"] == INPUT_FRAMES:
+        return ""
     if scored_metric(cell) not in SCORED_METRICS:
         return f"pending: metric {cell['metric']} is not scored"
     if scored_metric(cell) not in protocol_named(protocol := protocol_in(cell, setting)).metrics:
@@ -161,6 +175,11 @@ def why_missing(cell: pd.Series, setting: Setting) -> str:
 def scored_metric(cell: pd.Series) -> str:
     """The metric that fills a cell, by its name in SCORES."""
     return "pck_3d" if cell["metric"] == "pck" and cell["dataset"] in PCK_IN_3D else str(cell["metric"])
+
+
+def metric_in_scores(cell: pd.Series, reading: ForecastReading) -> str:
+    """As `scored_metric`, of forecasts under a run's reading of them."""
+    return metric_of_forecasts(f"{cell['paper']}-{cell['table']}", scored_metric(cell), reading)
 
 
 def protocol_in(cell: pd.Series, setting: Setting) -> str:
@@ -174,7 +193,7 @@ def summary_of(reasons: Iterable[str]) -> str:
     others: dict[str, None] = {}
     for reason in reasons:
         plain = reason.removeprefix("pending: ")
-        match = re.fullmatch(r"(variant|baseline|metric|dataset) (\S+) is (.+)", plain)
+        match = re.fullmatch(r"(variant|motion prior|metric|dataset) (\S+) is (.+)", plain)
         if match:
             names.setdefault((match[1], match[3]), {})[match[2]] = None
         elif plain:
@@ -184,6 +203,14 @@ def summary_of(reasons: Iterable[str]) -> str:
         for (kind, what), known in names.items()
     ]
     return "; ".join([*lines, *others])
+
+
+def _input_frames(cell: pd.Series, setting: Setting) -> OurCell:
+    """How many frames a model is shown at once; known as soon as it is defined, and without an interval."""
+    variant = str(variant_of(cell["paper"], cell["row_id"], cell["kind"]))
+    if variant not in setting.input_frames:
+        return OurCell(note=f"pending: {variant} has not said how many frames it is shown")
+    return OurCell(setting.input_frames[variant], note="frames of a training window; a number of the model")
 
 
 def _statistic(cell: pd.Series, statistics: pd.DataFrame | None, setting: Setting) -> OurCell:
@@ -200,9 +227,10 @@ def _score(cell: pd.Series, scores: pd.DataFrame | None, setting: Setting) -> Ou
     variant = variant_of(cell["paper"], cell["row_id"], cell["kind"])
     dataset = stand_in(cell["dataset"], setting.world)
     protocol = protocol_in(cell, setting)
-    chosen = None if scores is None else scores_of(cell, scores, str(variant), dataset, protocol)
+    reading = setting.forecast_reading
+    chosen = None if scores is None else scores_of(cell, scores, str(variant), dataset, protocol, reading)
     if chosen is None or chosen.empty:
-        return OurCell(note=_why_no_score(cell, scores, str(variant), dataset, protocol))
+        return OurCell(note=_why_no_score(cell, scores, str(variant), dataset, protocol, reading))
     by_seed = chosen.pivot(index="seed", columns="clip_id", values="value").sort_index()
     by_clip = chosen.groupby("clip_id").agg(frames=("frames", "max"), group=("group", "first")).loc[by_seed.columns]
     pooled = protocol_named(protocol).video_weights == "frames"
@@ -227,21 +255,36 @@ def _score(cell: pd.Series, scores: pd.DataFrame | None, setting: Setting) -> Ou
     )
 
 
-def _why_no_score(cell: pd.Series, scores: pd.DataFrame | None, variant: str, dataset: str, protocol: str) -> str:
+def _why_no_score(
+    cell: pd.Series,
+    scores: pd.DataFrame | None,
+    variant: str,
+    dataset: str,
+    protocol: str,
+    reading: ForecastReading,
+) -> str:
     any_action = pd.Series({**cell, "action": ""})
-    if cell["action"] and scores is not None and len(scores_of(any_action, scores, variant, dataset, protocol)):
+    everywhere = None if scores is None else scores_of(any_action, scores, variant, dataset, protocol, reading)
+    if cell["action"] and everywhere is not None and len(everywhere):
         return f"no test clip of {dataset} shows {cell['action']} long enough"
     return f"pending: {variant} has no scores on {dataset} yet"
 
 
-def scores_of(cell: pd.Series, scores: pd.DataFrame, variant: str, dataset: str, protocol: str) -> pd.DataFrame:
-    """The rows of SCORES that a cell is a mean of."""
+def scores_of(
+    cell: pd.Series,
+    scores: pd.DataFrame,
+    variant: str,
+    dataset: str,
+    protocol: str,
+    reading: ForecastReading,
+) -> pd.DataFrame:
+    """The rows of SCORES that a cell is a mean of; `reading` is the run's `evaluation.forecast_reading`."""
     horizon = int(cell["horizon"] or 0)
     chosen = scores[
         (scores["variant"] == variant)
         & (scores["dataset"] == dataset)
         & (scores["protocol"] == protocol)
-        & (scores["metric"] == scored_metric(cell))
+        & (scores["metric"] == metric_in_scores(cell, reading))
         & (scores["condition"].isin(KINDS) if cell["horizon"] else scores["condition"] == "all")
         & (scores["horizon"] == horizon)
         & (scores["dtw"] == (cell["dtw"] == "true"))

@@ -10,6 +10,7 @@ import torch
 from moviestrip.config import Config, ScaleSettings, VariantSettings, load_variant, variant_files, variant_names
 from moviestrip.layout import RunFolder
 from moviestrip.models.model import MotionModel, design_of, parameter_count
+from moviestrip.models.pose_forecast import WINDOW_FRAMES
 from moviestrip.papers.printed import PAPERS, table_names
 from moviestrip.papers.table import cells_of
 from moviestrip.papers.worlds import variant_of
@@ -129,6 +130,13 @@ def shown(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(str(item) for item in value)}]"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def input_frames(variant: VariantSettings, scale: ScaleSettings) -> int:
+    """How many frames a model is shown at once, as TCMR's Table 4 counts them: a window of its training."""
+    if variant.encoder == "none":
+        return 1
+    return WINDOW_FRAMES if variant.encoder == "pose-forecast" else variant.clip_frames or scale.clip_frames
 
 
 def parameters_of(variant: VariantSettings, scale: ScaleSettings, backbone: str) -> dict[str, int]:

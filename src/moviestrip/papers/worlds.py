@@ -1,9 +1,10 @@
 """Who plays whom: which dataset of a world stands for a paper's, and which of our variants makes a paper's row."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import get_args
 
-from moviestrip.config import Config, Role
+from moviestrip.config import Config, ForecastReading, MotionPriorName, Role
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class PaperDataset:
     papers: str  # its own name there, once a user brings it
 
 
+MOTIONS = "motions"  # a run's library of motions: no dataset of videos, but in AMASS's place
+
 PAPER_DATASETS = {
     "h36m": PaperDataset("Human3.6M", "mocap3d", "studio", "h36m"),
     "3dpw": PaperDataset("3DPW", "wild3d", "street", "3dpw"),
@@ -24,7 +27,7 @@ PAPER_DATASETS = {
     "nba": PaperDataset("NBA", "ball2d", "court", "nba"),
     "vlog": PaperDataset("VLOG-people", "pseudo2d", "vlog-mini", "vlog-people"),
     "instavariety": PaperDataset("InstaVariety", "pseudo2d", "insta-mini", "instavariety"),
-    "amass": PaperDataset("AMASS", "motions", "mocap", "amass"),
+    "amass": PaperDataset("AMASS", "motions", MOTIONS, MOTIONS),
 }
 
 # Rows whose model has another name here; a row that is not external and not listed is named as its variant.
@@ -34,6 +37,7 @@ VARIANTS = {
     ("vibe", "hmr-cited"): "hmr-backbone",
     ("vibe", "spin-cited"): "spin-backbone",
     ("vibe", "temporal-hmr"): "contextual-instavariety",
+    ("vibe", "vposer"): "vposer",
     ("phd", "causal"): "phd-causal",
     ("phd", "hmmr-noncausal"): "contextual-instavariety",
     ("phd", "hmmr-hallucinator"): "hallucinator",
@@ -91,6 +95,11 @@ def variant_of(paper: str, row_id: str, kind: str) -> str | None:
     return None if kind == "external" else row_id
 
 
+def kind_of(row: str) -> str:
+    """What a row's model is called: a variant, or a motion prior."""
+    return "motion prior" if row in get_args(MotionPriorName) else "variant"
+
+
 def can_be_made(row: str, variants: Collection[str]) -> bool:
     """Whether a run of some variants has what a row needs: its own model, or that of a baseline."""
     source = BASELINES.get(row, row)
@@ -112,9 +121,12 @@ class Setting:
     bootstrap_samples: int
     interval_percent: float
     seed: int
+    forecast_reading: ForecastReading = "at_horizon"
+    motion_priors: tuple[str, ...] = ()
+    input_frames: Mapping[str, int] = field(default_factory=dict)  # of variants, where a table prints them
 
     @classmethod
-    def of(cls, config: Config) -> "Setting":
+    def of(cls, config: Config, input_frames: Mapping[str, int] | None = None) -> "Setting":
         embedded = config.detector.command == "embedded"
         return cls(
             world=config.world,
@@ -128,4 +140,7 @@ class Setting:
             bootstrap_samples=config.evaluation.bootstrap_samples,
             interval_percent=config.evaluation.interval_percent,
             seed=config.seed,
+            forecast_reading=config.evaluation.forecast_reading,
+            motion_priors=config.motion_priors,
+            input_frames=input_frames or {},
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from moviestrip import tables
+from moviestrip.config import ScaleSettings
 from moviestrip.errors import ConfigError, StorageError
 from moviestrip.layout import RunFolder
 from moviestrip.stages.job import Job, labels_of, selected_clips
@@ -42,11 +43,11 @@ def evaluate(job: Job, variant: str, seed: int, datasets: Sequence[str] | None =
 def table(job: Job, name: str) -> None:
     """Write one of the papers' tables beside this run's numbers."""
     from moviestrip.papers.render import render_table
-    from moviestrip.papers.table import build_table, counts_data, dataset_statistics
+    from moviestrip.papers.table import build_table, counts_data, dataset_statistics, prints_input_frames
     from moviestrip.papers.worlds import Setting
 
-    setting = Setting.of(job.settings.config())
     paper, number = name.rsplit("-", 1)
+    setting = Setting.of(job.settings.config(), _input_frames(job) if prints_input_frames(paper, number) else None)
     scores = statistics = None
     if counts_data(paper, number):
         datasets = job.settings.datasets()
@@ -60,6 +61,13 @@ def table(job: Job, name: str) -> None:
     for suffix, text in render_table(cells, setting).items():
         write_text(job.run.table(name, suffix), text)
         job.record(job.run.table(name, suffix), "table", inputs)
+
+
+def _input_frames(job: Job) -> dict[str, int]:
+    from moviestrip.papers.variants import input_frames
+
+    scale = job.settings.section(ScaleSettings)
+    return {name: input_frames(variant, scale) for name, variant in job.settings.variants().items()}
 
 
 def _score_files(job: Job, variants: Sequence[str], seeds: Sequence[int]) -> dict[str, Path]:
@@ -80,6 +88,14 @@ def _forecast_score_files(job: Job, table: str, setting: "Setting") -> dict[str,
     }
 
 
+def _prior_score_files(job: Job, setting: "Setting") -> dict[str, Path]:
+    """What motion priors make of the test motions: no table prints it, but a claim asks."""
+    from moviestrip.papers.worlds import MOTIONS
+
+    keys = [(prior, seed) for prior in setting.motion_priors for seed in setting.seeds]
+    return {f"scores:{prior}/{seed}/{MOTIONS}": job.run.scores(prior, seed, MOTIONS) for prior, seed in keys}
+
+
 CELL_TEXTS = {"table": str, "horizon": str, "dtw": str}  # as they are printed, not as pandas would read them
 
 
@@ -87,7 +103,7 @@ def claims(job: Job) -> None:
     """Judge the papers' claims on the printed numbers and on this run's tables, by the scores behind them."""
     from moviestrip.papers.claims import judge_claims
     from moviestrip.papers.resamples import Resamples
-    from moviestrip.papers.table import counts_data
+    from moviestrip.papers.table import build_table, counts_data
     from moviestrip.papers.worlds import Setting
 
     setting = Setting.of(job.settings.config())
@@ -97,7 +113,10 @@ def claims(job: Job) -> None:
     scores: dict[str, Path] = {}
     for name in [name for name in names if not counts_data(*name.rsplit("-", 1))]:
         scores |= _score_files(job, setting.variants, setting.seeds) | _forecast_score_files(job, name, setting)
-    resamples = Resamples(tables.read_tables(scores.values(), tables.SCORES), setting) if scores else None
+    scores |= _prior_score_files(job, setting)
+    found = tables.read_tables(scores.values(), tables.SCORES) if scores else None
+    resamples = None if found is None else Resamples(found, setting)
+    finished.append(build_table("vibe", "text", found, None, setting))  # of motion priors
     with atomic_path(job.run.claims) as partial:
         ledger = judge_claims(pd.concat(finished, ignore_index=True), resamples, setting.interval_percent)
         ledger.to_csv(partial, index=False, float_format="%.6g")

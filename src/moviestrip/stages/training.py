@@ -1,11 +1,13 @@
 """Motion priors and variants."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from moviestrip import tables
 from moviestrip.config import (
     ComputeSettings,
     EvaluationSettings,
@@ -44,14 +46,26 @@ def motion_prior(job: Job, name: str, seed: int) -> None:
     inputs = {"body": job.run.body, "motions": job.run.motions}
     job.record(job.run.checkpoint(name, seed), "motion prior", inputs)
     job.record(job.run.training_log(name, seed), "motion prior", inputs)
-    _score_motion_prior(job, name, seed, settings.frames, training, body)
     inputs["checkpoint"] = job.run.checkpoint(name, seed)
-    job.record(job.run.reconstruction(name, seed), "motion prior", inputs)
+    _score_motion_prior(job, name, seed, settings.frames, training, body, inputs)
 
 
-def _score_motion_prior(job: Job, name: str, seed: int, frames: int, training: "RealMotions", body: "Body") -> None:
-    """Per-vertex error on test motions beside that of the mean pose, each with its interval over motions."""
+def _score_motion_prior(
+    job: Job,
+    name: str,
+    seed: int,
+    frames: int,
+    training: "RealMotions",
+    body: "Body",
+    inputs: Mapping[str, Path],
+) -> None:
+    """Per-vertex error on test motions beside that of the mean pose, each with its interval over motions.
+
+    The errors of every motion are kept as scores, so that the ledger can compare two priors on the same motions.
+    """
     from moviestrip.evaluation.statistics import interval
+    from moviestrip.papers.priors import reconstruction_scores
+    from moviestrip.papers.worlds import MOTIONS
     from moviestrip.training.motion_prior import mean_pose, read_motion_prior, reconstruction_errors
     from moviestrip.training.motions import read_motions
 
@@ -66,9 +80,13 @@ def _score_motion_prior(job: Job, name: str, seed: int, frames: int, training: "
             errors["pve_mm"].to_numpy()[None], weights, evaluation.bootstrap_samples, evaluation.interval_percent
         )
         rows.append((title, "test", len(errors), int(weights.sum()), *found))
+        if title == name:
+            scores = reconstruction_scores(errors, name, seed)
+            job.save(job.run.scores(name, seed, MOTIONS), scores, tables.SCORES, inputs)
     columns = ["name", "split", "motions", "frames", "pve_mm", "low", "high"]
     with atomic_path(job.run.reconstruction(name, seed)) as partial:
         pd.DataFrame(rows, columns=columns).to_csv(partial, index=False, float_format="%.3f")
+    job.record(job.run.reconstruction(name, seed), "motion prior", inputs)
 
 
 def train(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
