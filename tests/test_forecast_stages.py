@@ -94,7 +94,7 @@ def job_of(run: RunFolder, repository, variant: str | None) -> stages.Job:
 @pytest.fixture
 def stick_body(monkeypatch) -> None:
     monkeypatch.setattr(stages.Job, "body", lambda job: None)
-    monkeypatch.setattr(stages, "_keypoints_of", lambda body: MovableStickBody())
+    monkeypatch.setattr(stages.forecasting, "keypoints_of", lambda body: MovableStickBody())
 
 
 @pytest.mark.usefixtures("stick_body")
