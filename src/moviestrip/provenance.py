@@ -159,9 +159,10 @@ def folder_of(links: Sequence[Link]) -> Path:
 def tree_lines(links: Sequence[Link], with_settings: bool = False) -> list[str]:
     """A chain as text: what was read for a file stands below it, further in."""
     folder = folder_of(links)
-    lines = [f"in {folder}:"]
+    lines, told = [f"in {folder}:"], set()
     for link in links:
-        lines += _link_lines(link, folder, "  " * link.depth, with_settings)
+        lines += _link_lines(link, folder, "  " * link.depth, with_settings and link.path not in told)
+        told.add(link.path)
     return [*lines, verdict_line(links)]
 
 

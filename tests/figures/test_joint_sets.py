@@ -65,11 +65,11 @@ def test_the_page_holds_the_tables_of_today(repository: Path):
 
 
 def test_the_picture_is_that_of_today(repository: Path, body: Body, tmp_path: Path):
-    """Within what another version of the encoder may change: a moved joint or another label changes more pixels."""
+    """Within what another encoder may change: a joint moved by 3 cm changes 1,500 pixels, a letter perhaps ten."""
     write_picture(tmp_path / "now.webp", joint_sets.joint_sets_picture(body), joint_sets.QUALITY)
     committed, now = (decoded(path) for path in (repository / joint_sets.PICTURE, tmp_path / "now.webp"))
     assert committed.shape == now.shape, "run python -m moviestrip.figures.joint_sets"
-    assert (np.abs(committed - now) > 64).any(-1).sum() < 60, "run python -m moviestrip.figures.joint_sets"
+    assert (np.abs(committed - now) > 48).any(-1).sum() < 40, "run python -m moviestrip.figures.joint_sets"
 
 
 def decoded(path: Path) -> np.ndarray:

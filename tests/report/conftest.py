@@ -10,6 +10,8 @@ import pytest
 from moviestrip import tables
 from moviestrip.config import Config, validate_config
 from moviestrip.figures.contact_sheet import write_picture
+from moviestrip.figures.drawn import Drawn
+from moviestrip.figures.svg import drawing, to_svg
 from moviestrip.figures.video import write_video
 from moviestrip.layout import RunFolder
 from moviestrip.provenance import write_provenance
@@ -64,6 +66,7 @@ def run(tmp_path: Path) -> RunFolder:
     _write_logs(run)
     _write_clips(run)
     _write_pictures(run)
+    _write_figures(run)
     table = run.table("hmmr-2")
     write_provenance(table, "tables", {"log": run.training_log("contextual", 0)}, {"name": "tiny"})
     return run
@@ -108,6 +111,22 @@ def _write_clips(run: RunFolder) -> None:
         attributes.loc[0, "passed"] = False
         tables.write_table(run.clips(dataset, "000"), clips, tables.CLIPS)
         tables.write_table(run.attributes(dataset, "000"), attributes, tables.ATTRIBUTES)
+
+
+def caption_of(name: str) -> dict[str, str]:
+    return {"title": f"Title of <{name}>", "source": "PHD, Figure 1", "caption": f"Caption of {name} & more."}
+
+
+def _write_figures(run: RunFolder) -> None:
+    """Two plots and a picture, made in another order than they are listed."""
+    strip = np.tile(np.linspace(0, 255, 256, dtype=np.uint8)[None, :, None], (64, 1, 3))
+    Drawn(strip, "One clip.").write(run.figure("hmmr-4"), caption_of("hmmr-4"))
+    for name in ("trade-off", "phd-horizons"):
+        with drawing(4, 2) as (figure, axes):
+            axes[0].plot([0, 1], [1, 2])
+            picture = to_svg(figure, name, f"plot of {name}")
+        data = pd.DataFrame({"x": [0, 1], "y": [1, 2]})
+        Drawn(picture, f"Miniature world, {name}.", data).write(run.figure(name), caption_of(name))
 
 
 def _write_pictures(run: RunFolder) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from moviestrip.config import Config, DatasetSettings, validate_config
 from moviestrip.errors import StorageError
 from moviestrip.layout import RunFolder
+from moviestrip.papers.worlds import Setting
 from moviestrip.report import build_report, sources
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -195,6 +196,54 @@ def test_names_from_settings_are_escaped(run: RunFolder, config: Config):
     text = run.report.read_text(encoding="utf-8")
     assert "<b>Studio</b>" not in text
     assert "<b>Studio</b> & more" in Page(text).text
+
+
+def test_figures_stand_in_the_papers_order_with_what_they_show(page: Page):
+    cards = [item["id"] for item in page.all("article") if (item.get("id") or "").startswith("figure-")]
+    assert cards == ["figure-trade-off", "figure-hmmr-4", "figure-phd-horizons"]
+    for words in (
+        "Title of <hmmr-4> PHD, Figure 1", "Caption of hmmr-4 & more. One clip.",
+        "Miniature world, trade-off. Its numbers: figures/papers/trade-off/data.csv",
+    ):  # fmt: skip
+        assert words in page.text
+    assert {"plot of trade-off", "plot of phd-horizons"} <= {item.get("aria-label") for item in page.all("svg")}
+    assert next(item["alt"] for item in page.all("img")) == "Title of <hmmr-4>, drawn from this run"
+    assert all(item["decoding"] == "async" for item in page.all("img"))
+
+
+def test_figures_that_are_not_there_are_listed_with_why(page: Page):
+    missing = page.text.partition("Not on this page")[2].partition("Clips")[0]
+    assert "Statue moments PHD, Figures 5 and 7 : needs 1 of its rows; not trained: ar-phi" in missing
+    assert "Title of" not in missing
+
+
+def test_a_run_that_could_draw_a_figure_says_that_it_did_not(run: RunFolder, config: Config):
+    shutil.rmtree(run.figure("trade-off"))
+    _, missing = sources.read_figures(run, Setting.of(config), 10**9)
+    assert next(figure.reason for figure in missing if figure.source == "all papers") == "not drawn yet"
+
+
+def test_figures_stop_at_the_limit(run: RunFolder, config: Config):
+    everything, _ = sources.read_figures(run, Setting.of(config), 10**9)
+    first, _, last = (card.n_bytes for card in everything)
+    cards, missing = sources.read_figures(run, Setting.of(config), first + last)
+    assert sum(card.n_bytes for card in cards) <= first + last and len(cards) == 2
+    left = [figure.reason for figure in missing if "no room" in figure.reason]
+    assert left == ["no room on this page; it lies in figures/papers/phd-horizons"]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("caption.json", '{"title": "x"}', r"trade-off/caption\.json: lacks source, caption, note, picture"),
+        ("caption.json", "{", r"trade-off/caption\.json: not JSON"),
+        ("picture.svg", "<html></html>", r"trade-off/picture\.svg: not one <svg> element"),
+    ],
+)
+def test_a_damaged_figure_names_its_file(run: RunFolder, config: Config, file, content, message):
+    (run.figure("trade-off") / file).write_text(content)
+    with pytest.raises(StorageError, match=message):
+        build_report(run.root, config)
 
 
 def test_a_damaged_overlay_names_its_file(run: RunFolder, config: Config):

@@ -19,11 +19,13 @@ from moviestrip.config import Config, DatasetSettings, VariantSettings
 from moviestrip.errors import StorageError
 from moviestrip.figures.overlay import PANELS
 from moviestrip.layout import RunFolder
+from moviestrip.papers.worlds import Setting
 from moviestrip.report import sources
 from moviestrip.storage import write_text
 
 MAXIMUM_PAGE_BYTES = 25_000_000
-MAXIMUM_OVERLAY_BYTES = 18_000_000
+MAXIMUM_OVERLAY_BYTES = 14_000_000
+MAXIMUM_FIGURE_BYTES = 5_000_000
 
 
 def build_report(
@@ -81,12 +83,15 @@ def _content(
     fragments = sources.read_table_fragments(run, config.tables)
     claims = sources.read_claims(run)
     rows = sources.dataset_rows(curated, datasets)
+    figures, not_drawn = sources.read_figures(run, Setting.of(config), MAXIMUM_FIGURE_BYTES)
     return {
         "datasets": rows,
         "counts": _counts(rows, config, len(fragments)),
         "hero": _hero(clips, variants),
         "tables": [{"name": part.name, "title": part.title, "html": Markup(part.html)} for part in fragments],
         "claims": claims,
+        "figures": [{"card": card, "svg": Markup(card.svg)} for card in figures],
+        "figures_missing": not_drawn,
         "clips": clips,
         "clips_left_out": left_out,
         "curves": Markup(sources.read_curves(run, config.variants)),
@@ -110,7 +115,8 @@ def _hero(clips: Sequence[sources.OverlayClip], variants: Mapping[str, VariantSe
 
 
 def _sections(has_claims: bool) -> list[dict[str, str]]:
-    names = ["overview", "tables", *(["claims"] if has_claims else []), "clips", "training", "data", "provenance"]
+    names = ["overview", "tables", *(["claims"] if has_claims else []), "figures", "clips", "training", "data"]
+    names.append("provenance")
     return [{"id": name, "title": name.capitalize()} for name in names]
 
 
@@ -136,6 +142,7 @@ def _heading(config: Config) -> dict[str, Any]:
             },
             "tables_note": "Each cell has what the paper printed on its dataset, then ours on the dataset that takes "
             "its place, with an interval over clips and seeds. Headings sort.",
+            "figures_note": "Remade from this run alone: nothing in them is a paper’s picture or number.",
             "facts": _facts(config),
         }
     return {
@@ -145,6 +152,7 @@ def _heading(config: Config) -> dict[str, Any]:
         "banner": None,
         "tables_note": "Each cell has the paper’s printed number, then ours, with an interval over clips and seeds. "
         "Headings sort.",
+        "figures_note": "Remade from this run: nothing in them is a paper’s picture or number.",
         "facts": _facts(config),
     }
 

@@ -50,6 +50,17 @@ def embed_picture(path: Path, maximum_width_px: int = 1400, quality: int = 80) -
     return Embedded(data_uri(_as_webp(picture, quality), "image/webp"), picture.width, picture.height)
 
 
+def read_svg(path: Path) -> str:
+    """An SVG element as text to stand in the page."""
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StorageError(f"{path}: not a readable SVG ({error}); delete it and run the stage again") from error
+    if not text.startswith("<svg") or not text.endswith("</svg>"):
+        raise StorageError(f"{path}: not one <svg> element; delete it and run the stage again")
+    return text
+
+
 def _middle_frame(path: Path) -> np.ndarray:
     try:
         with av.open(str(path)) as file:

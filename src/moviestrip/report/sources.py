@@ -5,6 +5,7 @@ All of it lies under results/<name> and all of it is optional, because a report 
 - `tables/*.html`: one fragment a table, made by `papers`; `claims.csv`: the ledger of claims
 - `clips/`, `attributes/`: what was curated, for the overview and the funnel
 - `models/<variant>/seed-<seed>/log.parquet`: training logs
+- `figures/papers/<name>/`: the papers' figures, each a picture and its `caption.json`
 - `figures/datasets/*.png`: contact sheets; `figures/overlays/`: overlay clips and `overlays.json`
 - `.*.provenance.json` beside every output
 """
@@ -16,6 +17,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -27,7 +29,9 @@ from moviestrip.errors import StorageError
 from moviestrip.figures.curves import training_curves
 from moviestrip.figures.funnel import funnel_figure
 from moviestrip.layout import RunFolder
-from moviestrip.report.media import Embedded, embed_picture, embed_video
+from moviestrip.papers.figures import FIGURES
+from moviestrip.papers.worlds import Setting
+from moviestrip.report.media import Embedded, embed_picture, embed_video, read_svg
 
 VERDICTS = ("holds", "fails", "undecided", "pending", "not applicable")
 CLAIM_COLUMNS = (
@@ -35,6 +39,8 @@ CLAIM_COLUMNS = (
     "unit", "values", "tables", "reason",
 )  # fmt: skip
 ROWS_A_STAGE = 250
+FIGURE_KEYS = ("title", "source", "caption", "note", "picture")  # of caption.json
+FIGURE_WIDTH_PX, FIGURE_QUALITY = 2000, 88  # wide strips of small bodies with thin lines
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,33 @@ class TableFragment:
     name: str
     title: str
     html: str
+
+
+@dataclass(frozen=True)
+class FigureCard:
+    """One of the papers' figures as remade by the run: `svg` or `picture` is there, and `data` names its numbers."""
+
+    name: str
+    title: str
+    source: str
+    caption: str
+    note: str
+    svg: str
+    picture: Embedded | None
+    data: str
+
+    @property
+    def n_bytes(self) -> int:
+        return len(self.svg.encode()) if self.picture is None else self.picture.n_bytes
+
+
+@dataclass(frozen=True)
+class MissingFigure:
+    """A figure that is not on the page, and why."""
+
+    title: str
+    source: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -95,6 +128,52 @@ def read_claims(run: RunFolder) -> dict[str, Any] | None:
     counts = Counter(row["verdict"] for row in rows)
     order = [name for name in VERDICTS if name in counts] + sorted(set(counts) - set(VERDICTS))
     return {"rows": rows, "verdicts": [{"name": name, "count": counts[name]} for name in order]}
+
+
+def read_figures(run: RunFolder, setting: Setting, maximum_bytes: int) -> tuple[list[FigureCard], list[MissingFigure]]:
+    """The papers' figures that were drawn, in their order, as many as fit in `maximum_bytes`; and those that are not
+    on the page."""
+    cards: list[FigureCard] = []
+    missing: list[MissingFigure] = []
+    used = 0
+    for figure in FIGURES:
+        reason = figure.missing_in(setting) or "not drawn yet"
+        if run.figure(figure.name).is_dir():
+            card = _figure_card(run, figure.name)
+            if used + card.n_bytes <= maximum_bytes:
+                used += card.n_bytes
+                cards.append(card)
+                continue
+            reason = f"no room on this page; it lies in figures/papers/{figure.name}"
+        missing.append(MissingFigure(figure.title, figure.source, reason))
+    return cards, missing
+
+
+def _figure_card(run: RunFolder, name: str) -> FigureCard:
+    folder = run.figure(name)
+    caption = _figure_caption(folder / "caption.json")
+    path = folder / caption["picture"]
+    is_plot = path.suffix == ".svg"
+    svg = read_svg(path) if is_plot else ""
+    picture = None if is_plot else embed_picture(path, FIGURE_WIDTH_PX, FIGURE_QUALITY)
+    data = folder / "data.csv"
+    words = {key: caption[key] for key in FIGURE_KEYS if key != "picture"}
+    numbers = data.relative_to(run.root).as_posix() if data.is_file() else ""
+    return FigureCard(name=name, svg=svg, picture=picture, data=numbers, **words)
+
+
+def _figure_caption(path: Path) -> dict[str, str]:
+    remedy = "delete the figure's folder and draw it again"
+    if not path.is_file():
+        raise StorageError(f"{path}: there is no such file; {remedy}")
+    try:
+        caption = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StorageError(f"{path}: not JSON ({error}); {remedy}") from error
+    missing = [key for key in FIGURE_KEYS if not isinstance(caption.get(key), str)]
+    if missing:
+        raise StorageError(f"{path}: lacks {', '.join(missing)}; {remedy}")
+    return caption
 
 
 def read_curves(run: RunFolder, variants: Sequence[str]) -> str:

@@ -48,9 +48,12 @@ def contact_sheet(job: Job, dataset: str) -> Path:
 
 def report(job: Job) -> None:
     """Write the report: one self-contained page."""
+    from moviestrip.papers.figures import FIGURES
     from moviestrip.report.build import build_report
 
     config = job.settings.config()
     build_report(job.run.root, config, job.settings.datasets(), job.settings.variants())
     inputs = {f"table:{name}": job.run.table(name, "html") for name in config.tables}
-    job.record(job.run.report, "report", inputs | {"overlays": job.run.figures / "overlays"})
+    inputs |= {f"figure:{figure.name}": job.run.figure(figure.name) for figure in FIGURES}
+    inputs |= {"claims": job.run.claims, "overlays": job.run.figures / "overlays"}
+    job.record(job.run.report, "report", {name: path for name, path in inputs.items() if path.exists()})
