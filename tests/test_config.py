@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from moviestrip.config import check_variants, load_config, load_dataset, load_variant, merge, validate_config
+from moviestrip.config import (
+    Config,
+    check_variants,
+    load_config,
+    load_dataset,
+    load_variant,
+    load_variants,
+    merge,
+    validate_config,
+)
 from moviestrip.errors import ConfigError
 
 GOOD = {"name": "x", "world": "miniature", "datasets": ["studio"], "variants": ["contextual"], "tables": ["hmmr-2"]}
@@ -65,11 +74,8 @@ def test_merge_is_deep_for_mappings_and_replaces_lists():
 def test_the_shipped_configurations_are_valid(repository: Path, extra: list[str]):
     folder = repository / "config"
     config = load_config([repository / "config.yaml", *(folder / f"{name}.yaml" for name in extra)])
-    for name in config.datasets:
-        load_dataset(name, folder)
-    check_variants(
-        {name: load_variant(name, folder) for name in config.variants}, config.datasets, config.features.backbone
-    )
+    datasets = {name: load_dataset(name, folder) for name in config.datasets}
+    check_variants(load_variants(config, folder, datasets), config.features.backbone)
 
 
 def test_a_file_that_is_not_yaml_is_one_line(tmp_path: Path):
@@ -79,3 +85,45 @@ def test_a_file_that_is_not_yaml_is_one_line(tmp_path: Path):
         load_config([path])
     assert "not YAML" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def papers_world(**changes) -> Config:
+    values = {"name": "p", "world": "papers", "datasets": ["h36m"], "variants": ["single-view"], "tables": ["hmmr-4"]}
+    return Config.model_validate(values | changes)
+
+
+def test_variants_train_on_what_stands_for_the_papers_datasets(repository: Path):
+    folder = repository / "config"
+    miniature = load_config([repository / "config.yaml"])
+    datasets = {name: load_dataset(name, folder) for name in miniature.datasets}
+    found = load_variants(miniature, folder, datasets)
+    assert found["single-view"].datasets == ("studio", "gym", "court")
+    assert found["contextual-instavariety"].datasets[-2:] == ("insta-mini", "sports2d-demo")
+
+
+def test_a_dataset_that_nobody_has_is_asked_for_or_left_out_by_name(repository: Path):
+    folder = repository / "config"
+    datasets = {"h36m": load_dataset("h36m", folder)}
+    with pytest.raises(ConfigError, match="'single-view' trains on 'penn-action'.*train_without"):
+        load_variants(papers_world(), folder, datasets)
+    left = load_variants(papers_world(train_without=["penn-action", "nba"]), folder, datasets)
+    assert left["single-view"].datasets == ("h36m",)
+    with pytest.raises(ConfigError, match="nothing left to train on"):
+        load_variants(papers_world(train_without=["h36m", "penn-action", "nba"]), folder, {})
+
+
+def test_a_backbone_has_a_stand_in(repository: Path):
+    folder = repository / "config"
+    config = papers_world(
+        variants=["hmr-backbone"], train_without=["penn-action", "nba", "mpi-inf-3dhp", "instavariety"],
+        features={"stand_ins": {"blazepose-lite": "resnet50-hmr"}},
+    )  # fmt: skip
+    found = load_variants(config, folder, {"h36m": load_dataset("h36m", folder)})
+    assert found["hmr-backbone"].backbone == "resnet50-hmr"
+
+
+def test_a_dataset_that_is_brought_lies_where_the_configuration_says(repository: Path, tmp_path: Path):
+    found = load_dataset("h36m", repository / "config", {"h36m": tmp_path})
+    assert found.source.path == tmp_path
+    with pytest.raises(ConfigError, match="data_folders.studio"):
+        load_dataset("studio", repository / "config", {"studio": tmp_path})

@@ -161,7 +161,7 @@ def test_the_command_says_what_it_found_and_how_to_use_it(tmp_path: Path, monkey
         f"vibe: VIBE, 23 tensors, {sum(values.size for values in tensors.values()):,} parameters",
         "trained: epoch 23, 56.5 mm on its validation data (PA-MPJPE)",
         "model: imported/vibe.pt",
-        "reads: features of the backbone resnet50-spin; features.checkpoint names its weights",
+        "reads: features of the backbone resnet50-spin; features.checkpoints names its weights",
         "use it: moviestrip demo VIDEO --model imported/vibe.pt",
     ]
     assert Path("imported/vibe.pt").is_file()

@@ -55,7 +55,7 @@ def test_every_variant_fills_a_row_or_starts_one_that_does(variants):
 
 def test_all_variants_names_all_and_they_agree_with_each_other(everything, variants):
     assert sorted(everything.variants) == NAMES
-    check_variants(variants, everything.datasets, everything.features.backbone)
+    check_variants(variants, everything.features.backbone)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -232,6 +232,6 @@ def test_fault_24_contradicting_keys_are_one_line(tmp_path: Path, change: dict, 
 def test_fault_24_variants_that_do_not_fit_together_are_one_line(changes: dict, message: str):
     found = {name: VariantSettings.model_validate(MODEL | changes.get(name, {})) for name in ("a", "b")}
     with pytest.raises(ConfigError) as caught:
-        check_variants(found, ["studio"], "blazepose-full")
+        check_variants(found, "blazepose-full")
     assert str(caught.value).startswith(f"variants: {message}")
     assert "\n" not in str(caught.value)

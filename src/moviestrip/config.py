@@ -136,7 +136,14 @@ class FeatureSettings(Section):
     backbone: BackboneName = Field(
         "blazepose-full", description="Network whose features variants read that name no other."
     )
-    checkpoint: Path | None = Field(None, description="Weights of `resnet50-spin` or `resnet50-hmr`, which you bring.")
+    checkpoints: dict[BackboneName, Path] = Field(
+        {}, description="Weights that you bring, by backbone: `resnet50-spin: spin_model_checkpoint.pth.tar`."
+    )
+    stand_ins: dict[BackboneName, BackboneName] = Field(
+        {},
+        description="What is read where a variant names a backbone: with `blazepose-lite: resnet50-hmr` the model that "
+        "plays HMR in the miniature world reads HMR's own features.",
+    )
     augmented_copies: int = Field(
         1,
         ge=0,
@@ -334,6 +341,11 @@ class Config(Section):
     data_folders: dict[str, Path] = Field(
         {}, description="Where the datasets that you bring lie, by name: `h36m: /data/h36m`."
     )
+    train_without: tuple[str, ...] = Field(
+        (),
+        description="Datasets that you cannot have, by the papers' names, such as `nba`: variants that ask for them "
+        "train on the others, and every caption says so.",
+    )
     variants: tuple[str, ...] = Field(description="Models trained, by the names of files in config/variants.")
     training_seeds: tuple[int, ...] = Field((0,), description="Each variant is trained once a seed.", min_length=1)
     tables: tuple[str, ...] = Field(description="Tables made, as paper-number.")
@@ -427,6 +439,9 @@ class DatasetSettings(Section):
     role: Role = Field(description="What it plays in the papers' tables.")
     title: str = Field(description="As shown in tables and captions.")
     plays: str = Field("", description="The paper's dataset whose place it takes, empty for none.")
+    stands_for: str | None = Field(
+        None, description="The name of that dataset in config/datasets: variants that train on it train on this one."
+    )
     licence: str = Field(description="Terms of the data.")
     supervision: Supervision = Field(description="What training may use: 3D truth, 2D truth or the detector's output.")
     tube: Literal["truth", "tracks"] = Field(
@@ -542,7 +557,11 @@ class VariantSettings(Section):
     loss_weights: LossWeights = LossWeights()
     motion_discriminator: MotionDiscriminatorSettings | None = Field(None, description="Judges whole motions (VIBE).")
     motion_prior: MotionPriorName | None = Field(None, description="A prior over motions or poses (VIBE).")
-    datasets: tuple[str, ...] = Field((), description="Trained on; empty: all with a train split but wild3d.")
+    datasets: tuple[str, ...] = Field(
+        (),
+        description="Trained on: the papers' datasets, whose stand-ins a world names (`stands_for`), or others by "
+        "name; empty: all with a train split but wild3d.",
+    )
     joints_only: tuple[str, ...] = Field((), description="Of these, datasets whose body parameters are withheld.")
 
     @property
@@ -614,6 +633,35 @@ def load_variant(name: str, folder: Path) -> VariantSettings:
     return _validated(VariantSettings, _extended(name, folder), f"config/variants/{name}.yaml")
 
 
+def load_variants(config: Config, folder: Path, datasets: Mapping[str, DatasetSettings]) -> dict[str, VariantSettings]:
+    """The configuration's variants, reading its backbones and training on its datasets."""
+    return {name: in_world(name, load_variant(name, folder), config, datasets) for name in config.variants}
+
+
+def in_world(
+    name: str, variant: VariantSettings, config: Config, datasets: Mapping[str, DatasetSettings]
+) -> VariantSettings:
+    """A variant with this configuration's datasets and backbone in the places of those it names."""
+
+    def found(asked: str) -> list[str]:
+        there = [asked] if asked in datasets else [key for key, each in datasets.items() if each.stands_for == asked]
+        if not there and asked not in config.train_without:
+            raise ConfigError(
+                f"variants: '{name}' trains on '{asked}', which is not listed in `datasets` and which none of them "
+                f"stands for; list it, or put it into `train_without`"
+            )
+        return there
+
+    named = {key: tuple(each for asked in getattr(variant, key) for each in found(asked)) for key in DATASET_KEYS}
+    if variant.datasets and not named["datasets"]:
+        raise ConfigError(f"variants: '{name}' has nothing left to train on: `train_without` holds all it asks for")
+    stand_in = config.features.stand_ins.get(variant.backbone, variant.backbone) if variant.backbone else None
+    return variant.model_copy(update={**named, "backbone": stand_in})
+
+
+DATASET_KEYS = ("datasets", "joints_only")
+
+
 def variant_names(folder: Path) -> list[str]:
     """Variants that are defined, whether a configuration names them or not."""
     return sorted(file.stem for file in (folder / "variants").glob("*.yaml"))
@@ -649,15 +697,9 @@ DESIGN_KEYS = (
 STARTING_KEYS = ("regressor", "backbone")
 
 
-def check_variants(
-    variants: Mapping[str, VariantSettings], datasets: Iterable[str], default_backbone: BackboneName
-) -> None:
-    """What variants say about each other and about the datasets of the configuration."""
-    datasets = tuple(datasets)
+def check_variants(variants: Mapping[str, VariantSettings], default_backbone: BackboneName) -> None:
+    """What variants say about each other."""
     for name, variant in variants.items():
-        for dataset in variant.datasets:
-            if dataset not in datasets:
-                raise ConfigError(f"variants: '{name}' trains on '{dataset}', which is not listed in `datasets`")
         for key, doing, compared in (
             ("start_from", "starts from", STARTING_KEYS),
             ("weights_of", "uses the weights of", DESIGN_KEYS),

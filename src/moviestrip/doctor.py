@@ -108,8 +108,9 @@ def _detector(config: Config) -> Finding:
 
 def _backbone(config: Config) -> Finding:
     features = config.features
-    if features.backbone in ("resnet50-spin", "resnet50-hmr") and not _is_file(features.checkpoint):
-        return Finding("backbone", "missing", "features.checkpoint: no such file; see docs/papers-data.md")
+    for name in {features.backbone, *features.stand_ins.values()} & {"resnet50-spin", "resnet50-hmr"}:
+        if not _is_file(features.checkpoints.get(name)):
+            return Finding("backbone", "missing", f"features.checkpoints.{name}: no such file; see docs/papers-data.md")
     return Finding("backbone", "ok", features.backbone)
 
 

@@ -1,6 +1,6 @@
 """Released checkpoints brought to ours: a file is recognised, and written as what the rest of the pipeline reads.
 
-A model becomes an ordinary checkpoint of `moviestrip demo`; an image network becomes a file for `features.checkpoint`.
+A model becomes an ordinary checkpoint of `moviestrip demo`; an image network becomes a file for `features.checkpoints`.
 Only the tensors that the released model needs are taken from a file; what else lies in it is counted and said.
 """
 
@@ -199,7 +199,7 @@ def describe(found: Imported) -> list[str]:
         lines.append(f"left aside: {', '.join(f'{name} ({count})' for name, count in found.left_aside.items())}")
     lines.append(f"model: {found.model}")
     if found.features is not None:
-        lines.append(f"features: {found.features}, for features.checkpoint of the backbone {found.backbone}")
+        lines.append(f"features: {found.features}, for features.checkpoints.{found.backbone}")
     else:
-        lines.append(f"reads: features of the backbone {found.backbone}; features.checkpoint names its weights")
+        lines.append(f"reads: features of the backbone {found.backbone}; features.checkpoints names its weights")
     return [*lines, f"use it: moviestrip demo VIDEO --model {found.model}"]

@@ -16,8 +16,10 @@ from moviestrip.config import (
     DatasetSettings,
     Section,
     VariantSettings,
+    in_world,
     load_dataset,
     load_variant,
+    load_variants,
     suggestion,
 )
 from moviestrip.errors import ConfigError, FatalError
@@ -42,13 +44,14 @@ class StageSettings:
     ) -> "StageSettings":
         values = config.model_dump(mode="json")
         datasets = {name: load_dataset(name, folder, config.data_folders) for name in config.datasets}
-        variants = {name: load_variant(name, folder) for name in config.variants}
+        variants = load_variants(config, folder, datasets)
         values["dataset_settings"] = {name: found.model_dump(mode="json") for name, found in datasets.items()}
         values["variant_settings"] = {name: found.model_dump(mode="json") for name, found in variants.items()}
         if dataset is not None:
             values["dataset"] = load_dataset(dataset, folder, config.data_folders).model_dump(mode="json")
         if variant is not None:
-            values["variant"] = load_variant(variant, folder).model_dump(mode="json")
+            chosen = variants.get(variant) or in_world(variant, load_variant(variant, folder), config, datasets)
+            values["variant"] = chosen.model_dump(mode="json")
         return cls(values)
 
     def of(self, dataset: str | None, variant: str | None) -> "StageSettings":
@@ -65,7 +68,9 @@ class StageSettings:
         known = get_args(BackboneName)
         if name not in known:
             raise ConfigError(f"features.backbone: '{name}' is not known{suggestion(name, known)}")
-        return StageSettings({**self._values, "features": {**self._values["features"], "backbone": name}})
+        features = self._values["features"]
+        weights = {key: path for key, path in features["checkpoints"].items() if key == name}
+        return StageSettings({**self._values, "features": {**features, "backbone": name, "checkpoints": weights}})
 
     def has(self, key: str) -> bool:
         return key in self._values

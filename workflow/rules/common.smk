@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 from moviestrip.config import (
     check_variants,
     load_dataset,
-    load_variant,
+    load_variants,
     validate_config,
 )
 from moviestrip.datasets.plan import plan_shards
@@ -35,16 +35,14 @@ DATASETS = {
     name: or_stop(load_dataset, name, CONFIG_FOLDER, CONFIG.data_folders)
     for name in CONFIG.datasets
 }
-VARIANTS = {
-    name: or_stop(load_variant, name, CONFIG_FOLDER) for name in CONFIG.variants
-}
+VARIANTS = or_stop(load_variants, CONFIG, CONFIG_FOLDER, DATASETS)
 SHARDS = {
     name: or_stop(plan_shards, RUN, name, dataset, CONFIG.rendering, CONFIG.seed)
     for name, dataset in DATASETS.items()
 }
 TEST_DATASETS = [name for name, dataset in DATASETS.items() if dataset.is_scored]
 TRAINED = [name for name, variant in VARIANTS.items() if variant.is_trained]
-or_stop(check_variants, VARIANTS, DATASETS, CONFIG.features.backbone)
+or_stop(check_variants, VARIANTS, CONFIG.features.backbone)
 BACKBONE_OF = {
     name: variant.backbone or CONFIG.features.backbone
     for name, variant in VARIANTS.items()

@@ -61,9 +61,9 @@ def scores_behind(names):
 def table_settings(wildcards):
     """TCMR's fourth table also says how many frames each model is shown."""
     shown = ("variant_settings", "scale.clip_frames")
-    return settings(
-        *TABLE_SETTINGS, *(shown if wildcards.table == "tcmr-4" else ())
-    )(wildcards)
+    return settings(*TABLE_SETTINGS, *(shown if wildcards.table == "tcmr-4" else ()))(
+        wildcards
+    )
 
 
 rule table:

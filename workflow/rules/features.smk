@@ -19,7 +19,7 @@ rule features:
     params:
         settings=settings(
             "features.backbone",
-            "features.checkpoint",
+            "features.checkpoints",
             "features.augmented_copies",
             "features.jitter_translation_px",
             "features.jitter_scale_octaves",
@@ -47,7 +47,7 @@ rule occluded_features:
     params:
         settings=settings(
             "features.backbone",
-            "features.checkpoint",
+            "features.checkpoints",
             "features.occluded_copies",
             "features.occluder_folder",
             "seed",

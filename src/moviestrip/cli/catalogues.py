@@ -195,13 +195,12 @@ def protocols_show(name: Annotated[str, typer.Argument()]) -> None:
 @config_app.command("check")
 def config_check(files: Annotated[list[Path] | None, typer.Argument()] = None) -> None:
     """Check configuration files, and the datasets and variants they name."""
-    from moviestrip.config import check_variants, load_dataset, load_variant
+    from moviestrip.config import check_variants, load_dataset, load_variants
 
     config = configuration(files)
-    for name in config.datasets:
-        load_dataset(name, config_folder(files), config.data_folders)
-    variants = {name: load_variant(name, config_folder(files)) for name in config.variants}
-    check_variants(variants, config.datasets, config.features.backbone)
+    folder = config_folder(files)
+    datasets = {name: load_dataset(name, folder, config.data_folders) for name in config.datasets}
+    check_variants(load_variants(config, folder, datasets), config.features.backbone)
     print(f"ok: {config.name}, {len(config.datasets)} datasets, {len(config.variants)} variants")
 
 

@@ -1,6 +1,6 @@
 """What a trained model says about tracked people: their present, and where asked, a forecast and hallucinations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,9 +59,9 @@ def require_able(checkpoint: Checkpoint, wanted: Wanted) -> None:
         )
 
 
-def backbone_of(checkpoint: Checkpoint, weights: Path | None, seed: int) -> Backbone:
+def backbone_of(checkpoint: Checkpoint, weights: Mapping[str, Path], seed: int) -> Backbone:
     """The network whose features the model was trained on."""
-    backbone = load_backbone(checkpoint.backbone, weights, seed)
+    backbone = load_backbone(checkpoint.backbone, weights.get(checkpoint.backbone), seed)
     if backbone.dimension != checkpoint.design.feature_size:
         raise FatalError(
             f"'{checkpoint.variant}' reads {checkpoint.design.feature_size} features, its backbone "

@@ -3,7 +3,7 @@
 import textwrap
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +47,7 @@ class Pipeline:
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     curation: CurationSettings = field(default_factory=CurationSettings)
-    backbone_weights: Path | None = None
+    backbone_weights: Mapping[str, Path] = field(default_factory=dict)
     seed: int = 0
 
 
@@ -122,7 +122,7 @@ def pipeline_of(config: Config | None, tracker: TrackerName | None) -> Pipeline:
         tracking = tracking.model_copy(update={"tracker": tracker})
     if config is None:
         return Pipeline(tracking=tracking)
-    weights, seed = config.features.checkpoint, config.seed
+    weights, seed = {str(name): path for name, path in config.features.checkpoints.items()}, config.seed
     return Pipeline(config.body, config.detector, tracking, config.curation, weights, seed)
 
 

@@ -105,13 +105,13 @@ def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> B
             return ConvolutionalBackbone(name, ResNet50(), residual.FEATURES, f"random-{seed}")
     if name == "resnet50-spin":
         if checkpoint is None:
-            raise ConfigError("features.checkpoint: needed by the backbone 'resnet50-spin'; give SPIN's checkpoint")
+            raise ConfigError("features.checkpoints.resnet50-spin: needed; give SPIN's checkpoint")
         network, digest = load_spin_weights(checkpoint)
         return ConvolutionalBackbone(name, network, residual.FEATURES, digest)
     if name == "resnet50-hmr":
         if checkpoint is None:
             raise ConfigError(
-                "features.checkpoint: needed by the backbone 'resnet50-hmr'; give what `moviestrip import-checkpoint` "
+                "features.checkpoints.resnet50-hmr: needed; give what `moviestrip import-checkpoint` "
                 "makes of HMR's checkpoint"
             )
         network_v2, digest = load_hmr_weights(checkpoint)

@@ -72,17 +72,17 @@ def load_weights(network: nn.Module, path: Path, origin: str) -> str:
     try:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise StorageError(f"features.checkpoint: {path}: there is no such file") from error
+        raise StorageError(f"features.checkpoints: {path}: there is no such file") from error
     except Exception as error:  # torch raises many kinds for a damaged or unsafe file
         reason = str(error).splitlines()[0]
-        raise StorageError(f"features.checkpoint: {path}: not a checkpoint that is safe to load ({reason})") from error
+        raise StorageError(f"features.checkpoints: {path}: not a checkpoint that is safe to load ({reason})") from error
     expected = network.state_dict()
     found = stored.get("model", {}) if isinstance(stored, dict) else {}
     wrong = [name for name, value in expected.items() if getattr(found.get(name), "shape", None) != value.shape]
     if wrong:
         first = wrong[0]
         raise StorageError(
-            f"features.checkpoint: {path}: model['{first}'] has shape {getattr(found.get(first), 'shape', None)}, "
+            f"features.checkpoints: {path}: model['{first}'] has shape {getattr(found.get(first), 'shape', None)}, "
             f"expected {tuple(expected[first].shape)}, and {len(wrong) - 1} more; is it {origin}?"
         )
     network.load_state_dict({name: found[name] for name in expected})

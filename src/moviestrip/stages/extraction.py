@@ -16,7 +16,7 @@ def features(job: Job, dataset: str, shard: str, occluded: bool = False) -> None
     settings, seed = job.settings.section(FeatureSettings), job.settings.value("seed")
     clips, inputs = selected_in_shard(job, dataset, shard)
     inputs |= {"videos": job.run.videos(dataset, shard), "labels": job.run.labels(dataset, shard)}
-    backbone = load_backbone(settings.backbone, settings.checkpoint, seed)
+    backbone = load_backbone(settings.backbone, settings.checkpoints.get(settings.backbone), seed)
     frames_of = job.frames_of(read_table(inputs["videos"], tables.VIDEOS))
     labels = read_table(inputs["labels"], tables.LABELS)
     if occluded:
