@@ -1,7 +1,9 @@
 """One class for every body: official files and the free one, wrong files refused in one line."""
 
+import os
 import pickle
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from moviestrip.body.load import load_body, read_body_file
 from moviestrip.config import BodySettings
 from moviestrip.errors import ConfigError
 from moviestrip.geometry import pose_to_matrices
+from tests.body.write_bodies import write_body
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,23 @@ def test_a_body_takes_any_batch_arrays_or_tensors_poses_or_matrices(official: Bo
     np.testing.assert_allclose(tensor.detach(), vertices, atol=2e-6)
     tensor.sum().backward()
     assert torch.isfinite(matrices.grad).all()
+
+
+@pytest.mark.parametrize("name", ["SMPL_NEUTRAL.pkl", "SMPL_MALE.pkl", "SMPL_FEMALE.pkl", "SMPL_FEMALE.npz"])
+def test_a_body_of_any_sex_is_read_from_either_kind_of_file(
+    official: BodySettings, made_up_fields, tmp_path: Path, name: str
+) -> None:
+    fields = {
+        **made_up_fields,
+        "shapedirs": np.concatenate([made_up_fields["shapedirs"], made_up_fields["posedirs"][..., :2]], 2),
+    }
+    path = write_body(tmp_path / name, fields)  # newer files have more directions of shape than ten
+    body, expected = (load_body(official.model_copy(update={"path": each}), tmp_path) for each in (path, official.path))
+    draw = np.random.default_rng(0)
+    pose, betas, shift = draw.normal(0, 0.5, (2, 72)), draw.normal(size=(2, 10)), draw.normal(size=(2, 3))
+    for found, wanted in zip(body.forward(pose, betas, shift), expected.forward(pose, betas, shift), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert "chumpy" not in sys.modules
 
 
 def test_a_regressor_with_the_right_leg_first_is_put_in_order(official, made_up_regressor, tmp_path: Path) -> None:
@@ -106,7 +126,7 @@ def test_fault_23_a_missing_body_names_the_key_and_the_way_out(official: BodySet
     [
         ("body.obj", b"v 0 0 0", "is neither .pkl nor .npz"),
         ("body.npz", b"not a zip", "is not a readable .npz"),
-        ("body.pkl", b"not a pickle", "is not a readable body pickle"),
+        ("body.pkl", b"not a pickle", "is not a readable pickle"),
         ("body.pkl", pickle.dumps({"v_template": np.zeros((6890, 3))}), "it lacks shapedirs, posedirs, J_regressor"),
     ],
 )
@@ -117,6 +137,29 @@ def test_fault_23_a_file_of_the_wrong_kind_is_refused_in_one_line(
     path.write_bytes(content)
     message = one_line(official.model_copy(update={"path": path}), tmp_path)
     assert message.startswith(f"body.path: {path}") and complaint in message
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("sex", ["male", "female"])
+@pytest.mark.parametrize(
+    ("suffix", "content", "complaint"),
+    [
+        (".obj", b"v 0 0 0", "is neither .pkl nor .npz"),
+        (".npz", b"not a zip", "is not a readable .npz"),
+        (".pkl", b"not a pickle", "is not a readable pickle"),
+        (".pkl", pickle.dumps({"f": np.zeros((1, 3))}), "it lacks v_template"),
+    ],
+)
+def test_fault_23_a_wrong_body_of_one_sex_names_its_own_key(
+    tmp_path: Path, sex: str, suffix: str, content: bytes, complaint: str
+) -> None:
+    path = tmp_path / f"SMPL_{sex.upper()}{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_body_file(path, f"body.{sex}_path")
+    message = str(caught.value)
+    assert message.startswith(f"body.{sex}_path: {path}") and complaint in message and "\n" not in message
+    assert "SMPL_NEUTRAL" not in message
 
 
 @pytest.mark.faults
@@ -148,11 +191,41 @@ def test_fault_23_a_regressor_for_another_mesh_names_both_shapes(official: BodyS
     assert message == f"body.joint_regressor: {path} is (17, 10475), this body needs (17, 6890)"
 
 
+class Payload:
+    """Makes a folder when it is unpickled carelessly."""
+
+    def __init__(self, mark: Path):
+        self.mark = str(mark)
+
+    def __reduce__(self):
+        return os.mkdir, (self.mark,)
+
+
 @pytest.mark.faults
-def test_fault_19_an_npz_with_pickled_objects_is_refused(official: BodySettings, tmp_path: Path) -> None:
-    path = tmp_path / "body.npz"
-    np.savez(path, v_template=np.array([{"a": 1}], dtype=object))
-    assert "is not a readable .npz of plain arrays" in one_line(official.model_copy(update={"path": path}), tmp_path)
+@pytest.mark.parametrize("sex", ["neutral", "male", "female"])
+def test_fault_19_a_malicious_body_of_either_kind_never_runs_its_payload(
+    official: BodySettings, made_up_fields, tmp_path: Path, sex: str
+) -> None:
+    mark = tmp_path / "owned"
+    objects = np.array([Payload(mark)], dtype=object)
+    archive, bare = tmp_path / f"SMPL_{sex.upper()}.npz", tmp_path / f"SMPL_{sex.upper()}.pkl"
+    np.savez(archive, **{**made_up_fields, "v_template": objects})
+    bare.write_bytes(pickle.dumps({**made_up_fields, "v_template": objects}, 2))
+    message = one_line(official.model_copy(update={"path": archive}), tmp_path)
+    assert message.startswith(f"body.path: {archive} is not a readable .npz of plain arrays")
+    message = one_line(official.model_copy(update={"path": bare}), tmp_path)
+    assert re.match(rf"body.path: {bare}: asks for (posix|nt).mkdir, which no such file needs: it was not run", message)
+    assert not mark.exists()
+    np.load(archive, allow_pickle=True)["v_template"]
+    assert mark.exists(), "the payload is a real one"
+
+
+@pytest.mark.faults
+def test_fault_19_a_malicious_regressor_never_runs_its_payload(official: BodySettings, tmp_path: Path) -> None:
+    mark, path = tmp_path / "owned", tmp_path / "J_regressor_h36m.npy"
+    np.save(path, np.array([Payload(mark)], dtype=object))
+    message = one_line(official.model_copy(update={"joint_regressor": path}), tmp_path)
+    assert message.startswith(f"body.joint_regressor: {path} is not a plain .npy array") and not mark.exists()
 
 
 @pytest.mark.faults

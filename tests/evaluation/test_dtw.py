@@ -306,6 +306,26 @@ def test_keypoints_need_flags_and_a_threshold():
         dtw_errors(points, points, "pck", visible=np.ones((2, 4, 14)))
 
 
+@pytest.mark.parametrize("metric", ["pa_mpjpe", "pck"])
+def test_the_number_of_threads_changes_no_bit(metric):
+    generator = np.random.default_rng(23)
+    axes = 2 if metric == "pck" else 3
+    predicted, target = generator.normal(0, 30, (2, 150, 6, 14, axes)).astype(np.float32)
+    visible = generator.random((150, 6, 14)) < 0.8 if metric == "pck" else generator.random((150, 6)) < 0.9
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            found.append(dtw_errors(predicted, target, metric, visible=visible, threshold=THRESHOLD_PX))
+    finally:
+        torch.set_num_threads(before)
+    together = np.concatenate([dtw_errors(*pair, metric, visible=seen, threshold=THRESHOLD_PX)
+                               for pair, seen in (((predicted[:75], target[:75]), visible[:75]),
+                                                  ((predicted[75:], target[75:]), visible[75:]))])  # fmt: skip
+    assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes() == together.tobytes()
+    assert np.isfinite(found[0]).mean() > 0.5
+
+
 def test_options_are_checked_and_come_from_the_configuration():
     with pytest.raises(ConfigError, match=r"evaluation\.dtw\.reading: 'whole' is not known; known: prefix"):
         DtwOptions(reading="whole")

@@ -35,13 +35,13 @@ Printed: the paper's own numbers. 12 clips, 768 frames.</figcaption>
 CLAIMS = "\n".join(
     [
         "claim_id,paper,where,statement,verdict_printed,values_printed,"
-        "verdict,effect,low,high,unit,values,tables,reason",
+        "verdict,effect,low,high,unit,values,tables,reason,note",
         "hmmr-01,hmmr,Table 2,The temporal encoder lowers the acceleration error.,holds,a=16.4,"
-        "holds,4.7,1.1,9,mm/frame^2,a=51.5,hmmr-2,",
+        "holds,4.7,1.1,9,mm/frame^2,a=51.5,hmmr-2,,",
         "hmmr-04,hmmr,Table 2,The same gains read on Procrustes-aligned error <of 3DPW>.,fails,b=80.1,"
-        "fails,-5,-8,-2,mm,b=112.6,hmmr-2,",
+        "fails,-5,-8,-2,mm,b=112.6,hmmr-2,,Fails as printed.",
         "phd-01,phd,Sec. 6,Forecasts from the movie strip beat those from poses.,holds,c=1,"
-        "undecided,,,,,,phd-1,phd-1 is not built",
+        "undecided,,,,,,phd-1,phd-1 is not built,",
         "",
     ]
 )

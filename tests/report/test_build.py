@@ -114,6 +114,7 @@ def test_the_page_says_what_it_is(page: Page):
         "The same gains read on Procrustes-aligned error <of 3DPW>.",
         "sitting down",
         "Ours: a=51.5",
+        "Note: Fails as printed.",
     ):
         assert words in page.text
     assert page.all("html")[0]["lang"] == "en"

@@ -27,7 +27,7 @@ from moviestrip.storage import digest_file
 
 MAXIMUM_BODY_BYTES = 2**30  # official files have at most 250 MB
 FIELDS = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "f", "kintree_table")
-HOW_TO_GET = "download SMPL_NEUTRAL.pkl from smpl.is.tue.mpg.de, or set `body.kind: free` to build the free body"
+HOW_TO_GET = "download {} from smpl.is.tue.mpg.de, or set `body.kind: free` to build the free body"
 
 # Some copies of the released regressor have the right leg first; the body's left, at +x, tells which.
 _RIGHT_LEG_FIRST = [0, 4, 5, 6, 1, 2, 3, *range(7, 17)]
@@ -95,55 +95,66 @@ def load_body(settings: BodySettings, cache: Path) -> Body:
             )
         path = ensure_free_body(cache)
         fields = read_body_file(path)
-        return _body("free", digest_file(path), fields, fields["joint_regressor_h36m"], path)
-    path = _existing(settings.path, "body.path", HOW_TO_GET)
-    fields = read_body_file(path)
+        return _body("free", digest_file(path), fields, fields["joint_regressor_h36m"], path, "body.path")
+    key = _key_of(settings)
+    path = _existing(settings.path, key, way_out(key))
+    fields = read_body_file(path, key)
     regressor_path = _existing(
         settings.joint_regressor,
         "body.joint_regressor",
         "it is J_regressor_h36m.npy in the data of SPIN or VIBE, (17, 6890)",
     )
     regressor = _read_regressor(regressor_path, np.asarray(fields["v_template"]))
-    return _body("smpl", digest_file(path) + digest_file(regressor_path), fields, regressor, path)
+    return _body("smpl", digest_file(path) + digest_file(regressor_path), fields, regressor, path, key)
 
 
-def read_body_file(path: Path) -> dict[str, np.ndarray]:
-    """The fields of a .npz or .pkl body, as plain numeric arrays of the right shapes."""
+def _key_of(settings: BodySettings) -> str:
+    """The key that names `settings.path`, where settings of one sex have that sex's file there."""
+    of_a_sex = settings.model_dump(include={"male_path", "female_path"})
+    named = [f"body.{name}" for name, path in of_a_sex.items() if path is not None and path == settings.path]
+    return named[0] if named else "body.path"
+
+
+def way_out(key: str) -> str:
+    names = {"body.male_path": "SMPL_MALE.pkl", "body.female_path": "SMPL_FEMALE.pkl"}
+    return HOW_TO_GET.format(names.get(key, "SMPL_NEUTRAL.pkl"))
+
+
+def read_body_file(path: Path, key: str = "body.path") -> dict[str, np.ndarray]:
+    """The fields of a .npz or .pkl body, as plain numeric arrays of the right shapes; `key` named the file."""
     if path.suffix not in (".npz", ".pkl"):
-        raise ConfigError(f"body.path: {path} is neither .pkl nor .npz; {HOW_TO_GET}")
+        raise ConfigError(f"{key}: {path} is neither .pkl nor .npz; {way_out(key)}")
     if path.stat().st_size > MAXIMUM_BODY_BYTES:
-        raise ConfigError(f"body.path: {path} has {path.stat().st_size:,} bytes; no body is above 1 GiB")
-    fields = _read_npz(path) if path.suffix == ".npz" else unpickle_body(path)
+        raise ConfigError(f"{key}: {path} has {path.stat().st_size:,} bytes; no body is above 1 GiB")
+    fields = _read_npz(path, key) if path.suffix == ".npz" else unpickle_body(path, key)
     missing = [name for name in FIELDS if name not in fields]
     if missing:
-        raise ConfigError(f"body.path: {path} is not in SMPL's layout: it lacks {', '.join(missing)}; {HOW_TO_GET}")
-    _require_shapes(path, fields)
+        raise ConfigError(f"{key}: {path} is not in SMPL's layout: it lacks {', '.join(missing)}; {way_out(key)}")
+    _require_shapes(path, fields, key)
     return fields
 
 
-def _existing(path: Path | None, key: str, way_out: str) -> Path:
+def _existing(path: Path | None, key: str, advice: str) -> Path:
     if path is None:
-        raise ConfigError(f"{key}: `body.kind: smpl` needs this file; {way_out}")
+        raise ConfigError(f"{key}: `body.kind: smpl` needs this file; {advice}")
     if not path.is_file():
-        raise ConfigError(f"{key}: {path} is not a file; {way_out}")
+        raise ConfigError(f"{key}: {path} is not a file; {advice}")
     return path
 
 
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
+def _read_npz(path: Path, key: str) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:
             promised = sum(member.file_size for member in archive.infolist())
         if promised > MAXIMUM_BODY_BYTES:
-            raise ConfigError(f"body.path: {path} would unpack to {promised:,} bytes; no body is above 1 GiB")
+            raise ConfigError(f"{key}: {path} would unpack to {promised:,} bytes; no body is above 1 GiB")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
-        raise ConfigError(
-            f"body.path: {path} is not a readable .npz of plain arrays ({error}); {HOW_TO_GET}"
-        ) from error
+        raise ConfigError(f"{key}: {path} is not a readable .npz of plain arrays ({error}); {way_out(key)}") from error
 
 
-def _require_shapes(path: Path, fields: dict[str, Any]) -> None:
+def _require_shapes(path: Path, fields: dict[str, Any], key: str) -> None:
     vertices = np.shape(fields["v_template"])[:1]
     expected: dict[str, tuple[int | None, ...]] = {
         "v_template": (*vertices, 3),
@@ -161,14 +172,14 @@ def _require_shapes(path: Path, fields: dict[str, Any]) -> None:
         )
         if not fits or found.dtype.kind not in "fiu":
             raise ConfigError(
-                f"body.path: {path}: {name} is {found.dtype} {found.shape}, SMPL's is {shape}; "
-                f"SMPL+H, SMPL-X and MANO files do not serve; {HOW_TO_GET}"
+                f"{key}: {path}: {name} is {found.dtype} {found.shape}, SMPL's is {shape}; "
+                f"SMPL+H, SMPL-X and MANO files do not serve; {way_out(key)}"
             )
     if np.asarray(fields["shapedirs"]).shape[2] < 10:
-        raise ConfigError(f"body.path: {path}: shapedirs has fewer than 10 directions; {HOW_TO_GET}")
+        raise ConfigError(f"{key}: {path}: shapedirs has fewer than 10 directions; {way_out(key)}")
     parents = _parents(fields)
     if tuple(parents) != SMPL_PARENTS:
-        raise ConfigError(f"body.path: {path}: its tree of {len(SMPL_24)} joints is not SMPL's: {parents.tolist()}")
+        raise ConfigError(f"{key}: {path}: its tree of {len(SMPL_24)} joints is not SMPL's: {parents.tolist()}")
 
 
 def _parents(fields: dict[str, Any]) -> np.ndarray:
@@ -191,11 +202,11 @@ def _read_regressor(path: Path, template: np.ndarray) -> np.ndarray:
     return regressor if sides[1] > sides[4] else regressor[_RIGHT_LEG_FIRST]
 
 
-def _body(name: str, digest: str, fields: dict[str, Any], regressor: np.ndarray, path: Path) -> Body:
-    data = {key: np.asarray(fields[key]) for key in FIELDS}
+def _body(name: str, digest: str, fields: dict[str, Any], regressor: np.ndarray, path: Path, key: str) -> Body:
+    data = {field_name: np.asarray(fields[field_name]) for field_name in FIELDS}
     data["f"] = data["f"].astype(np.int64)
     if data["f"].min() < 0 or data["f"].max() >= len(data["v_template"]):
-        raise ConfigError(f"body.path: {path}: a face names a vertex outside 0..{len(data['v_template']) - 1}")
+        raise ConfigError(f"{key}: {path}: a face names a vertex outside 0..{len(data['v_template']) - 1}")
     data["kintree_table"] = data["kintree_table"].astype(np.int64)
     data["shapedirs"] = data["shapedirs"][:, :, :10]
     with contextlib.redirect_stdout(io.StringIO()):  # smplx prints that ten shape directions are few

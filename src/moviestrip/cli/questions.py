@@ -1,8 +1,9 @@
 """What people ask for apart from a run: a demo, a score, an import, a file's history, the state of the machine."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -16,7 +17,11 @@ from moviestrip.cli.options import (
     plain_table,
     run_folder,
 )
+from moviestrip.errors import ConfigError
 from moviestrip.layout import RunFolder
+
+if TYPE_CHECKING:
+    from moviestrip.scoring.score import Report
 
 app = typer.Typer()
 
@@ -85,7 +90,7 @@ def score(
         Path,
         typer.Argument(
             help="vibe_output.pkl, tcmr_output.pkl, hmmr_output.pkl, .npz, .h5, .parquet, "
-            "or a folder of such .pkl in folders named by video."
+            "or a folder of such .pkl in folders named by video; forecasts in one file."
         ),
     ],
     truth: Annotated[str, typer.Option(help="A dataset of the run, or a file.")],
@@ -94,35 +99,61 @@ def score(
         Literal["pose", "vertices", "joints"] | None, typer.Option(help="What to score. [default: the first there is]")
     ] = None,
     meshes: Annotated[bool, typer.Option("--meshes", help="Mesh errors too: some 300 frames a second.")] = False,
+    forecast: Annotated[
+        bool, typer.Option("--forecast", help="The file forecasts: score with and without time warping.")
+    ] = False,
+    horizons: Annotated[
+        str | None, typer.Option(help="Of forecasts: frames with commas between, or all. [default: 1,5,10,20,30]")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The table as CSV.")] = Path("scores.csv"),
     run: Run = None,
     config: ConfigFiles = None,
 ) -> None:
-    """Score anyone's predictions, with intervals (docs/score-my-predictions.md)."""
+    """Score anyone's predictions or forecasts, with intervals (docs/score-my-predictions.md)."""
+    from moviestrip.evaluation.dtw import DtwOptions
     from moviestrip.evaluation.protocols import protocol_named
+    from moviestrip.scoring.forecasts import COLUMNS, score_forecast_file
     from moviestrip.scoring.score import score_file, write_report
     from moviestrip.scoring.truth import read_truth
 
+    asked = _horizons(horizons)
+    if (meshes and forecast) or (asked is not None and not forecast):
+        raise ConfigError("--meshes is of predictions, --horizons of forecasts (--forecast); leave one of them out")
     job = job_of(run, None, config)
     body, settings = job.body(), job.settings.config().evaluation
-    report = score_file(
-        file,
-        read_truth(truth, job.run, body),
-        protocol_named(protocol),
-        body,
-        by,
-        meshes,
-        settings.bootstrap_samples,
-        settings.interval_percent,
-    )
+    against, how = read_truth(truth, job.run, body), protocol_named(protocol)
+    certainty = (settings.bootstrap_samples, settings.interval_percent)
+    if forecast:
+        report = score_forecast_file(file, against, how, body, by, asked, DtwOptions.of(settings.dtw), *certainty)
+    else:
+        report = score_file(file, against, how, body, by, meshes, *certainty)
     write_report(report, out)
-    table = plain_table(*(name.replace("_", " ") for name in report.table.columns))
+    _print_report(report, COLUMNS if forecast else tuple(report.table.columns))
+    print(f"written: {out}")
+
+
+def _horizons(asked: str | None) -> tuple[int, ...] | Literal["all"] | None:
+    if asked is None or asked == "all":
+        return "all" if asked else None
+    try:
+        return tuple(sorted({int(part) for part in asked.split(",")}))
+    except ValueError as error:
+        raise ConfigError(f"--horizons {asked}: frames with commas between, such as 1,5,10, or all") from error
+
+
+def _print_report(report: "Report", columns: Sequence[str]) -> None:
+    """Within 80 columns, as far as the numbers allow."""
+    from moviestrip.evaluation.protocols import UP_TO_HORIZON
+
+    table = plain_table(*(name.replace("_", " ") for name in columns))
+    table.padding = (0, 1, 0, 0) if len(columns) > 9 else (0, 1)
     for name in ("metric", "unit"):
-        table.columns[list(report.table.columns).index(name)].no_wrap = True
-    for row in report.table.itertuples(index=False):
+        table.columns[columns.index(name)].no_wrap = True
+    named = report.table["metric"].str.replace(UP_TO_HORIZON, ", mean")
+    for row in report.table.assign(metric=named)[list(columns)].itertuples(index=False):
         table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
     Console().print(table)
-    for line in (*report.lines, f"written: {out}"):
+    for line in report.lines:
         print(line)
 
 

@@ -14,6 +14,7 @@ With `alignment: frame` a predicted frame without a target frame of its time is 
 """
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -32,6 +33,7 @@ DtwMetric = Literal["mpjpe", "pa_mpjpe", "pck"]
 EXACT_WHOLE_NUMBERS = 2**53
 OFF_DIAGONAL_SHARE = 1e-30  # of a matrix's squared size: what Jacobi's sweeps may leave
 MAXIMUM_SWEEPS = 30
+SEQUENCES_A_TURN = 32  # of a thread, at least: some milliseconds
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,7 @@ def dtw_errors(
         minimum_visible: `pck` leaves target frames with fewer visible keypoints out.
     """
     work = _prepared(predicted, target, metric, options, visible, threshold, minimum_visible)
-    errors = _errors(
-        work.predicted, work.target, work.seen, work.misses, work.kept, work.threshold, work.aligned,
-        options.cost == "metric", get_args(DtwReading).index(options.reading),
-    )  # fmt: skip
+    errors = _errors_of(work, options)
     if metric == "pck":
         errors = 1 - errors / work.misses_of_frame
     if isinstance(predicted, torch.Tensor):
@@ -260,7 +259,26 @@ def _as_numpy(values: Array) -> np.ndarray:
     return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
 
 
-@njit(cache=True, error_model="numpy")
+def _errors_of(work: _Work, options: DtwOptions) -> Float[np.ndarray, "sequences frames"]:
+    """Torch's threads share the sequences; each is computed by one, so their number cannot change a bit."""
+    by_metric, reading = options.cost == "metric", get_args(DtwReading).index(options.reading)
+
+    def of(block: slice) -> np.ndarray:
+        return _errors(
+            work.predicted[block], work.target[block], work.seen[block], work.misses[block], work.kept[block],
+            work.threshold, work.aligned, by_metric, reading,
+        )  # fmt: skip
+
+    count, threads = len(work.predicted), torch.get_num_threads()
+    size = max(SEQUENCES_A_TURN, -(-count // (4 * threads)))  # a few turns each, for some sequences take longer
+    blocks = [slice(start, start + size) for start in range(0, count, size)] or [slice(0)]
+    if threads == 1 or len(blocks) == 1:
+        return np.concatenate([of(block) for block in blocks])
+    with ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(of, blocks)))
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
 def _errors(predicted, target, seen, misses, kept, threshold, aligned, by_metric, reading):
     """The mean value of the path at each horizon; each sequence's matrices stay in the processor's cache."""
     sequences, frames = predicted.shape[:2]

@@ -36,7 +36,7 @@ from moviestrip.report.media import Embedded, embed_picture, embed_video, read_s
 VERDICTS = ("holds", "fails", "undecided", "pending", "not applicable")
 CLAIM_COLUMNS = (
     "claim_id", "paper", "where", "statement", "verdict_printed", "values_printed", "verdict", "effect", "low", "high",
-    "unit", "values", "tables", "reason",
+    "unit", "values", "tables", "reason", "note",
 )  # fmt: skip
 ROWS_A_STAGE = 250
 FIGURE_KEYS = ("title", "source", "caption", "note", "picture")  # of caption.json

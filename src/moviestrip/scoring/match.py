@@ -8,22 +8,40 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from moviestrip.errors import ConfigError
 from moviestrip.geometry import CROP_PX
-from moviestrip.scoring.people import Person
 from moviestrip.tables import stack
 
 MINIMUM_OVERLAP = 0.3  # mean intersection over union of the boxes in the frames that both have
 AT_MOST_NAMED = 5
 
 
-class Match(NamedTuple):
+class Somebody(Protocol):
+    """What is known of whom a file speaks of, row by row."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def video(self) -> str: ...
+
+    @property
+    def frames(self) -> Int[np.ndarray, " rows"]: ...
+
+    @property
+    def boxes_px(self) -> Float[np.ndarray, "rows 4"] | None: ...
+
+
+Person = TypeVar("Person", bound=Somebody)
+
+
+class Match(NamedTuple, Generic[Person]):
     """A person's rows, and the clip's frames that they speak of."""
 
     clip_id: str
@@ -33,15 +51,15 @@ class Match(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Matching:
+class Matching(Generic[Person]):
     """Who was found for which clip, and the clips for which nobody was."""
 
-    found: tuple[Match, ...]
+    found: tuple[Match[Person], ...]
     by: str
     nobody: tuple[str, ...]
 
 
-def match_people(people: Sequence[Person], labels: pd.DataFrame, clips: pd.DataFrame) -> Matching:
+def match_people(people: Sequence[Person], labels: pd.DataFrame, clips: pd.DataFrame) -> Matching[Person]:
     """Find the person of each clip; see the module."""
     frames_of = dict(list(labels.groupby("clip_id")))
     named = {person.name: person for person in people}
@@ -76,7 +94,7 @@ def _closest(people: list[Person], labels: pd.DataFrame, clips: pd.DataFrame, vi
     return people[best] if overlaps and overlaps[best] >= MINIMUM_OVERLAP else None
 
 
-def _mean_overlap(person: Person, labels: pd.DataFrame) -> float:
+def _mean_overlap(person: Somebody, labels: pd.DataFrame) -> float:
     """Of the square boxes of both, over common frames; 0 without boxes or common frames."""
     _, mine, theirs = np.intersect1d(person.frames, labels["video_frame"], return_indices=True)
     if person.boxes_px is None or len(mine) == 0:
@@ -95,21 +113,21 @@ def _overlap(
     return shared / (first[:, 2:].prod(1) + second[:, 2:].prod(1) - shared)
 
 
-def _match(clip: str, person: Person, labels: pd.DataFrame, counted: str) -> Match:
+def _match(clip: str, person: Person, labels: pd.DataFrame, counted: str) -> Match[Person]:
     _, rows, theirs = np.intersect1d(person.frames, labels[counted], return_indices=True)
     return Match(clip, person, rows, labels["frame"].to_numpy()[theirs])
 
 
-def _nobody_found(people: Sequence[Person], clips: pd.DataFrame) -> str:
+def _nobody_found(people: Sequence[Somebody], clips: pd.DataFrame) -> str:
     return (
-        f"nobody of the predictions was found in the truth: they have people {_few(person.name for person in people)} "
-        f"of videos {_few(person.video or '(not said)' for person in people)}; the truth has clips "
-        f"{_few(clips['clip_id'])} of videos {_few(clips['video_id'])}; name people by clip_id, or files by their "
+        f"nobody of the predictions was found in the truth: they have people {few(person.name for person in people)} "
+        f"of videos {few(person.video or '(not said)' for person in people)}; the truth has clips "
+        f"{few(clips['clip_id'])} of videos {few(clips['video_id'])}; name people by clip_id, or files by their "
         f"video's id"
     )
 
 
-def _few(names: Iterable[str]) -> str:
+def few(names: Iterable[str]) -> str:
     unique = list(dict.fromkeys(names))
     more = f" and {len(unique) - AT_MOST_NAMED} more" if len(unique) > AT_MOST_NAMED else ""
     return ", ".join(unique[:AT_MOST_NAMED]) + more

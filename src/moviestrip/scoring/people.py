@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from moviestrip.body.load import Body
 from moviestrip.body.points import PosedPoints, keypoint_regressor
 from moviestrip.errors import ConfigError, StorageError
-from moviestrip.geometry import matrices_to_pose, pose_to_matrices
+from moviestrip.geometry import matrices_to_pose, pose_to_matrices, rotation_6d_to_matrix
 from moviestrip.scoring.pickles import read_pickle
 from moviestrip.skeleton import COMMON_14, H36M_17, HMMR_25, indices_of
 from moviestrip.tables import PREDICTIONS, read_table, stack
@@ -38,13 +38,17 @@ NAMES = {
     "pose": ("pose", "poses"),
     "betas": ("betas", "shapes", "shape"),
     "vertices": ("vertices", "verts"),
-    "joints": ("joints3d", "joints_3d_m", "joints"),
+    "joints": ("joints3d", "joints_3d", "joints_3d_m", "joints"),
     "boxes": ("bboxes",),
     "frames": ("frame_ids", "frame", "frames"),
     "keypoints": ("keypoints_2d",),
     "valid": ("valid",),
+    "starts": ("start_frame", "start_frames"),
+    "horizons": ("horizons",),
+    "points": ("keypoints_2d", "points_3d_m"),
 }
 SUFFIXES = (".pkl", ".npz", ".h5", ".hdf5", ".parquet")
+Part = tuple[str, str, Mapping[str, Any]]  # name, video and arrays of a person
 OUTPUTS = ("vibe_output.pkl", "tcmr_output.pkl", "hmmr_output.pkl")
 
 
@@ -71,27 +75,31 @@ def read_people(path: Path, body: Body, by: By | None = None) -> list[Person]:
         if not files:
             raise ConfigError(f"{path}: no {', '.join(OUTPUTS)} in this folder; give a file, or their folder")
         return [person for file in files for person in read_people(file, body, by)]
+    require_file(path)
+    return [_person(path, name, video, arrays, body, by) for name, video, arrays in _parts(path)]
+
+
+def require_file(path: Path) -> None:
     if not path.is_file():
         raise ConfigError(f"{path}: there is no such file; give predictions as {', '.join(SUFFIXES)}")
     if path.suffix not in SUFFIXES:
         raise ConfigError(f"{path}: its name ends with none of {', '.join(SUFFIXES)}")
-    return [_person(path, name, video, arrays, body, by) for name, video, arrays in _parts(path)]
 
 
-def _parts(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Name, video and arrays of each person."""
+def _parts(path: Path) -> Iterator[Part]:
+    """Everyone of a file of predictions."""
     if path.suffix == ".parquet":
         table = read_table(path, PREDICTIONS, ["clip_id", "frame", "pose", "betas", "joints_3d_m"])
         columns = {"clip_id": table["clip_id"].to_numpy(str), "frame": table["frame"].to_numpy()}
         shapes = {"pose": (72,), "betas": (10,), "joints_3d_m": (14, 3)}
-        yield from _split(path, columns | {name: stack(table[name], *shape) for name, shape in shapes.items()})
+        yield from split(path, columns | {name: stack(table[name], *shape) for name, shape in shapes.items()})
     elif path.suffix == ".pkl":
-        yield from _pickled(path)
+        yield from pickled(path)
     else:
-        yield from _split(path, _read_npz(path) if path.suffix == ".npz" else _read_hdf5(path))
+        yield from split(path, read_arrays(path))
 
 
-def _pickled(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def pickled(path: Path) -> Iterator[Part]:
     """VIBE's and TCMR's {person: arrays}, or HMMR's arrays of one person."""
     found = read_pickle(path)
     if not isinstance(found, dict) or not found:
@@ -102,6 +110,11 @@ def _pickled(path: Path) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
             yield str(name), video, {str(key): values for key, values in arrays.items() if values is not None}
     else:
         yield "0", video, {str(key): values for key, values in found.items() if values is not None}
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Of a .npz, or of HDF5."""
+    return _read_npz(path) if path.suffix == ".npz" else _read_hdf5(path)
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
@@ -121,8 +134,8 @@ def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
     return {name: values.astype(str) if values.dtype.hasobject else values for name, values in found.items()}
 
 
-def _split(path: Path, arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, str, Mapping[str, np.ndarray]]]:
-    """Cut arrays of all frames by clip_id, or by video and person; without either they are of one person."""
+def split(path: Path, arrays: Mapping[str, np.ndarray], row: str = "frame") -> Iterator[Part]:
+    """Cut arrays of all rows by clip_id, or by video and person; without either they are of one person."""
     keys = [name for name in ("clip_id", "video", "person") if name in arrays]
     if not keys:
         yield "0", "", arrays
@@ -131,7 +144,7 @@ def _split(path: Path, arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, 
     for name, values in arrays.items():
         if np.ndim(values) == 0 or len(values) != rows:
             raise StorageError(
-                f"{path}: '{name}' has shape {np.shape(values)}, '{keys[0]}' has {rows} rows; one row a frame is needed"
+                f"{path}: '{name}' has shape {np.shape(values)}, '{keys[0]}' has {rows} rows; one row a {row} is needed"
             )
     labels = np.stack([np.asarray(arrays[name]).astype(str) for name in keys], axis=1)
     named, owner = np.unique(labels, axis=0, return_inverse=True)
@@ -143,15 +156,17 @@ def _split(path: Path, arrays: Mapping[str, np.ndarray]) -> Iterator[tuple[str, 
 
 
 def _person(path: Path, name: str, video: str, arrays: Mapping[str, Any], body: Body, by: By | None) -> Person:
-    found = _Arrays(path, name, arrays)
+    found = Arrays(path, name, arrays)
+    if found.has("starts"):
+        raise ConfigError(f"{path}: has '{found.key('starts')}', so these are forecasts; score them with --forecast")
     source = by or found.best_source(body)
     points, joints, pose, betas = None, None, None, None
     if source == "pose":
-        pose, betas = found.pose(), found.of("betas", (None, 10))
+        pose, betas = found.pose(), found.betas()
         found.require_frames(pose, "betas", betas)
-        points = _posed_points(body, pose, betas)
+        points = posed_points(body, pose, betas)
     elif source == "vertices":
-        points = _points_of_mesh(found.vertices(body), keypoint_regressor(body))
+        points = points_of_mesh(found.vertices(body), keypoint_regressor(body))
     else:
         joints = found.joints()
     joints_m = joints if points is None else points[:, indices_of(COMMON_14, HMMR_25)]
@@ -173,11 +188,15 @@ def _rows(person: Person, chosen: np.ndarray) -> Person:
     return Person(**{**vars(person), **arrays})
 
 
-class _Arrays:
-    """One person's arrays by our names, whatever the file calls them; what is wrong names file, key and shapes."""
+class Arrays:
+    """One person's arrays by our names, whatever the file calls them; what is wrong names file, key and shapes.
 
-    def __init__(self, path: Path, name: str, arrays: Mapping[str, Any]):
-        self.path, self.name, self.arrays = path, name, arrays
+    Args:
+        leading: what the first axes of poses and joints count: frames, or forecasts and their horizons.
+    """
+
+    def __init__(self, path: Path, name: str, arrays: Mapping[str, Any], leading: tuple[str, ...] = ("frames",)):
+        self.path, self.name, self.arrays, self.leading = path, name, arrays, leading
 
     def has(self, ours: str) -> bool:
         return any(theirs in self.arrays for theirs in NAMES[ours])
@@ -196,7 +215,8 @@ class _Arrays:
         values = np.asanyarray(self.arrays[key])
         right = values.ndim == len(shape) and all(want in (None, have) for want, have in zip(shape, values.shape))  # noqa: B905
         if not right or values.dtype.kind not in "fiub":
-            wanted = ", ".join("frames" if size is None else str(size) for size in shape)
+            lengths = iter(self.leading)
+            wanted = ", ".join(next(lengths, "any") if size is None else str(size) for size in shape)
             raise ConfigError(
                 f"{self.path}: '{key}' of person {self.name} has shape {values.shape} of {values.dtype}, "
                 f"expected numbers of shape ({wanted})"
@@ -207,6 +227,14 @@ class _Arrays:
         values = self.raw(ours, shape)
         return values if values.dtype.kind in "iub" else np.array(values, np.float32)
 
+    def rows(self, ours: str, *tail: int) -> np.ndarray:
+        """The array with its leading axes as one: (rows, *tail)."""
+        return self.of(ours, (*(None for _ in self.leading), *tail)).reshape(-1, *tail)
+
+    def tail(self, ours: str) -> tuple[int, ...]:
+        """The axes after the leading ones."""
+        return np.shape(self.arrays[self.key(ours)])[len(self.leading) :]
+
     def best_source(self, body: Body) -> By:
         """Pose and shape, unless the file's mesh says that they are of another body; then vertices; then joints."""
         if self.has("vertices"):
@@ -216,30 +244,44 @@ class _Arrays:
         return "vertices" if self.has("vertices") else "joints"
 
     def pose(self) -> np.ndarray:
-        values = np.asarray(self.arrays[self.key("pose")])
-        if values.ndim == 4:
-            return matrices_to_pose(torch.from_numpy(self.of("pose", (None, 24, 3, 3)))).numpy()
-        return self.of("pose", (None, 72))
+        """Axis-angle of any of the forms that a pose comes in: (rows, 72)."""
+        tail = self.tail("pose")
+        if tail in ((24, 6), (144,)):
+            sixd = torch.from_numpy(self.rows("pose", *tail)).reshape(-1, 24, 6)
+            return matrices_to_pose(rotation_6d_to_matrix(sixd)).numpy()
+        if len(tail) == 3:
+            return matrices_to_pose(torch.from_numpy(self.rows("pose", 24, 3, 3))).numpy()
+        return self.rows("pose", 72)
+
+    def betas(self) -> np.ndarray:
+        """Of every row, be they one for all horizons or not: (rows, 10)."""
+        counts = np.shape(self.arrays[self.key("pose")])[: len(self.leading)]
+        if np.ndim(self.arrays[self.key("betas")]) == 2 < len(counts) + 1:
+            return np.repeat(self.of("betas", (None, 10)), counts[1], axis=0)
+        return self.rows("betas", 10)
 
     def vertices(self, body: Body) -> np.ndarray:
         key = self.key("vertices")
         shape = np.shape(self.arrays[key])
-        if len(shape) == 3 and shape[1] != body.n_vertices:
+        count = len(self.leading)
+        if len(shape) == count + 2 and shape[count] != body.n_vertices:
             raise ConfigError(
                 f"{self.path}: '{key}' of person {self.name} has shape {shape}, the body '{body.name}' of this run has "
                 f"({body.n_vertices}, 3); set `body` in the configuration to theirs, or score with --by joints"
             )
-        return self.raw("vertices", (None, body.n_vertices, 3))
+        values = self.raw("vertices", (*(None for _ in self.leading), body.n_vertices, 3))
+        return values.reshape(-1, body.n_vertices, 3)
 
     def joints(self) -> np.ndarray:
         key = self.key("joints")
-        count = np.shape(self.arrays[key])[1] if np.ndim(self.arrays[key]) == 3 else 0
+        tail = self.tail("joints")
+        count = tail[0] if len(tail) == 2 else 0
         if count not in COMMON_IN:
             raise ConfigError(
                 f"{self.path}: '{key}' of person {self.name} has shape {np.shape(self.arrays[key])}, expected "
-                f"(frames, {' or '.join(map(str, COMMON_IN))}, 3); see docs/score-my-predictions.md"
+                f"({', '.join(self.leading)}, {' or '.join(map(str, COMMON_IN))}, 3); see docs/score-my-predictions.md"
             )
-        return self.of("joints", (None, count, 3))[:, COMMON_IN[count]]
+        return self.rows("joints", count, 3)[:, COMMON_IN[count]]
 
     def require_frames(self, pose: np.ndarray, ours: str, other: np.ndarray) -> None:
         if len(pose) != len(other):
@@ -258,7 +300,7 @@ def _keypoints_of(body: Body) -> PosedPoints:
     return PosedPoints(body, keypoint_regressor(body))
 
 
-def _posed_points(body: Body, pose: np.ndarray, betas: np.ndarray) -> np.ndarray:
+def posed_points(body: Body, pose: np.ndarray, betas: np.ndarray) -> np.ndarray:
     points = _keypoints_of(body)
 
     def of(block: slice) -> np.ndarray:
@@ -268,7 +310,7 @@ def _posed_points(body: Body, pose: np.ndarray, betas: np.ndarray) -> np.ndarray
     return _in_blocks(len(pose), BLOCK_FRAMES, of)
 
 
-def _points_of_mesh(vertices: np.ndarray, regressor: np.ndarray) -> np.ndarray:
+def points_of_mesh(vertices: np.ndarray, regressor: np.ndarray) -> np.ndarray:
     """Weighted sums of the few vertices that have a weight, block by block: the file may be larger than memory."""
     used = np.flatnonzero(regressor.any(0))
     rows = regressor[:, used].astype(np.float32)

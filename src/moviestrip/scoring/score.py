@@ -69,7 +69,7 @@ def score_file(
     return Report(table, _lines(truth, protocol, body, matching, len(labelled), possible))
 
 
-def _prediction_rows(match: Match) -> pd.DataFrame:
+def _prediction_rows(match: Match[Person]) -> pd.DataFrame:
     """PREDICTIONS of a match, as far as scores read them."""
     person, rows = match.person, match.rows
     nothing = np.full((len(rows), 25, 2), np.nan, np.float32)
@@ -119,7 +119,7 @@ def _summary(scores: pd.DataFrame, protocol: Protocol, samples: int, percent: fl
 
 
 def _lines(
-    truth: Truth, protocol: Protocol, body: Body, matching: Matching, scored: int, possible: Protocol
+    truth: Truth, protocol: Protocol, body: Body, matching: Matching[Person], scored: int, possible: Protocol
 ) -> tuple[str, ...]:
     people = [match.person for match in matching.found]
     sources = ", ".join(dict.fromkeys(person.source for person in people))

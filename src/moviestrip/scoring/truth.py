@@ -58,7 +58,7 @@ def _label_rows(person: Person, clip_id: str) -> pd.DataFrame:
     """LABELS of a person; without keypoints all are taken as visible, for they only say which frames count."""
     count = len(person.frames)
     boxes = np.zeros((count, 4), np.float32) if person.boxes_px is None else person.boxes_px
-    unseen = np.concatenate([np.zeros((count, 25, 2), np.float32), np.ones((count, 25, 1), np.float32)], axis=2)
+    unseen = np.tile(np.array([0, 0, 1], np.float32), 25)
     return pd.DataFrame(
         {
             "clip_id": clip_id,
@@ -66,12 +66,17 @@ def _label_rows(person: Person, clip_id: str) -> pd.DataFrame:
             "video_frame": person.frames,
             "box_center_px": unstack(boxes[:, :2]),
             "box_scale": CROP_PX / np.where(boxes[:, 2] > 0, boxes[:, 2], CROP_PX),
-            "keypoints_2d": unstack(unseen if person.keypoints_px is None else person.keypoints_px),
+            "keypoints_2d": _rows_of(person.keypoints_px, count, unseen),
             "has_3d": True,
             "has_body": person.pose is not None,
             "joints_3d_m": unstack(person.joints_m),
-            "pose": unstack(np.zeros((count, 72)) if person.pose is None else person.pose),
-            "betas": unstack(np.zeros((count, 10)) if person.betas is None else person.betas),
+            "pose": _rows_of(person.pose, count, np.zeros(72, np.float32)),
+            "betas": _rows_of(person.betas, count, np.zeros(10, np.float32)),
             "burst": "none",
         }
     )
+
+
+def _rows_of(values: np.ndarray | None, count: int, unknown: np.ndarray) -> list[np.ndarray]:
+    """A column; what is not known is one array in every row, as half a million frames need not repeat it."""
+    return [unknown] * count if values is None else unstack(values)

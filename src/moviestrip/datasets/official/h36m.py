@@ -35,12 +35,12 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from moviestrip.body.unpickle import unpickle_body
 from moviestrip.config import Split
 from moviestrip.datasets.official.base import TRUNK_3, People, Release, ReleasedVideo
 from moviestrip.datasets.official.matlab import read_mat
-from moviestrip.errors import ConfigError, StorageError
+from moviestrip.errors import StorageError
 from moviestrip.skeleton import COMMON_14, H36M_17, HMMR_25, convert, indices_of
+from moviestrip.unpickle import unpickle
 
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
 # The one HMMR tests on, its 'cam_3' counted from 0, and the frontal one of SPIN's and TCMR's second protocol.
@@ -364,8 +364,8 @@ def _joints(points_m: Float[np.ndarray, "frames 17 3"]) -> dict[str, np.ndarray]
 def read_fit(path: Path, n_frames: int) -> tuple[Float[np.ndarray, "fits 72"], Float[np.ndarray, " 10"]]:
     """Poses of every fifth frame and the shape, as MoSh's pickle has them."""
     try:
-        fields = unpickle_body(path)
-    except ConfigError as error:
+        fields = unpickle(path)
+    except StorageError as error:
         raise StorageError(f"{path}: is not a MoSh fit that can be read ({error})") from error
     missing = [name for name in ("new_poses", "betas") if name not in fields]
     if missing:
