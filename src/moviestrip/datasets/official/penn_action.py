@@ -63,7 +63,7 @@ class PennAction(Release):
     name = "penn-action"
     title = "Penn Action"
     homepage = "https://dreamdragon.github.io/PennAction/"
-    licence = "no licence stated; its authors ask to cite their paper"
+    licence = "quoted by no public source; who builds on it says: not for redistribution"
     rules = ("hmmr", "official", "vibe")
     # The set's page counts 2326 videos; HMMR section 5.1 prints 1068 for testing (and, one short, 1257 for training).
     # With the rule 'hmmr' 107 of the 1068 are held out.
