@@ -177,6 +177,15 @@ def test_fields_that_are_missing_or_wrong(copied: Path, change, said: str):
     refuses(copied, f"{path}: ", said)
 
 
+def test_labels_of_another_video(copied: Path):
+    def move(content: dict) -> None:
+        for label in content["annotations"]:
+            label["keypoints"][::3] = [value + 300 for value in label["keypoints"][::3]]
+
+    path = spoil(copied, move)
+    refuses(copied, f"{path}: ", "of the visible joints lie outside the pictures of", "160 x 128")
+
+
 def test_pictures_that_are_missing(copied: Path):
     folder = copied / "images" / NAME
     (folder / "000009.jpg").unlink()

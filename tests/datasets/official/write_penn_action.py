@@ -8,7 +8,7 @@ import numpy as np
 import scipy.io
 
 from moviestrip.skeleton import HMMR_25
-from tests.datasets.official.filmed import FRAMES, HEIGHT_PX, WIDTH_PX, filmed_keypoints, write_pictures
+from tests.datasets.official.stick_figures import FRAMES, HEIGHT_PX, WIDTH_PX, filmed_keypoints, write_pictures
 
 VIDEOS = (  # name, action, family of the motion, whether for training
     ("0001", "baseball_pitch", "baseball_pitch", True),

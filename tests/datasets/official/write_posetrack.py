@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from moviestrip.skeleton import HMMR_25
-from tests.datasets.official.filmed import FRAMES, filmed_keypoints, write_pictures
+from tests.datasets.official.stick_figures import FRAMES, filmed_keypoints, write_pictures
 
 VIDEOS = (  # folder of the split, name, families of the motions by track, frames with labels
     ("train", "000001_bonn_train", {0: "walking", 3: "greeting"}, range(2, FRAMES)),

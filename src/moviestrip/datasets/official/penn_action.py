@@ -26,11 +26,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image
 
 from moviestrip.config import Split
 from moviestrip.datasets.official.base import People, Release, ReleasedVideo
 from moviestrip.datasets.official.matlab import read_mat
+from moviestrip.datasets.official.pictures import pictures_in, require_within
 from moviestrip.errors import StorageError
 from moviestrip.skeleton import HMMR_25, PENN_13, convert, indices_of
 
@@ -159,21 +159,10 @@ def _what(value: Any) -> str:
 
 
 def _require_pictures(folder: Path, path: Path, keypoints: Float[np.ndarray, "frames 13 3"]) -> None:
-    """That the labels are of these pictures: one for each row, and most visible joints within the first."""
-    pictures = sorted(folder.glob("*.jpg"))
-    if not pictures or len(pictures) < len(keypoints):
+    """That the labels are of these pictures, of which there is one for each row."""
+    pictures = pictures_in(folder)
+    if len(pictures) < len(keypoints):
         raise StorageError(
             f"{folder}: {len(pictures)} pictures, but {path} labels {len(keypoints)} frames; unpack the archive again"
         )
-    try:
-        with Image.open(pictures[0]) as image:
-            size = image.size
-    except OSError as error:
-        raise StorageError(f"{pictures[0]}: is not a picture that can be read ({error})") from error
-    points = keypoints[keypoints[..., 2] > 0][:, :2]
-    outside = float(np.mean(((points < -0.5) | (points > np.array(size) - 0.5)).any(axis=-1))) if len(points) else 0.0
-    if outside > 0.5:
-        raise StorageError(
-            f"{path}: {outside:.0%} of the visible joints lie outside the pictures of {folder}, {size[0]} x {size[1]}; "
-            f"the labels are of another video"
-        )
+    require_within(path, keypoints, pictures[0])

@@ -34,6 +34,7 @@ from jaxtyping import Float
 
 from moviestrip.config import Split
 from moviestrip.datasets.official.base import People, Release, ReleasedVideo
+from moviestrip.datasets.official.pictures import pictures_in, require_within
 from moviestrip.errors import StorageError
 from moviestrip.skeleton import HMMR_25, POSETRACK_15, convert
 
@@ -113,6 +114,7 @@ posetrack18/
             if first == second:
                 raise StorageError(f"{path}: track_id {first[0]} is twice in frame {first[1]}; extract it again")
         stacked = np.array([row[2] for row in rows]).reshape(-1, len(POSETRACK_15), 3)
+        require_within(path, stacked, pictures_in(self.folder / video.file)[0])
         return People.of(
             np.array([row[0] for row in rows], np.int64),
             np.array([row[1] for row in rows], np.int64),
@@ -192,7 +194,7 @@ def _frames(
     unknown = labelled - names.keys()
     if unknown:
         raise StorageError(f"{path}: annotations are of image {min(unknown)}, which is not among its images")
-    there = {picture.name: place for place, picture in enumerate(sorted((folder / video.file).glob("*.jpg")))}
+    there = {picture.name: place for place, picture in enumerate(pictures_in(folder / video.file))}
     last = max((names[image].name for image in labelled), default="")
     for name in sorted(image.name for image in names.values()):
         if name <= last and name not in there:
