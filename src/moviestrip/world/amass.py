@@ -13,9 +13,10 @@ Layout, where each fact is public:
   taken for SMPL's: the trees are the same, the rest poses nearly.
 
 SMPL's two hand joints take the rotation of the first joint of the index finger, as VIBE's script does (its joints 22
-and 37). The world is z up; it is turned about x. A subject's shape is not applied: poses are AMASS's own, bit for bit
-where no turn or interpolation changes them; the pelvis moves as the subject's did, so that on a body with other legs
-the feet may slide, and are not locked. The floor is put under the feet, as for other recordings.
+and 37). The world is z up, the floor xy (the SMPL-X add-on for Blender says so of AMASS); it is turned about x. A
+subject's shape is not applied: poses are AMASS's own, bit for bit where no turn or interpolation changes them; the
+pelvis moves as the subject's did, so that on a body with other legs the feet may slide, and are not locked. The floor
+is put under the feet, as for other recordings.
 """
 
 import zipfile
