@@ -1,0 +1,1 @@
+"""Datasets that come with their features already computed, and without pictures."""
