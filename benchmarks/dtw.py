@@ -1,6 +1,6 @@
 """Time warping at the papers' size, and against dtaidistance: only ratios mean anything across machines.
 
-    python -m benchmarks.dtw [--windows 22000]
+    python -m benchmarks.dtw [--windows 22000] [--threads 2]
 
 Whole rows of PHD's Table 2 on random motions: Human3.6M as windows of 30 frames and 14 joints under Procrustes, Penn
 Action as 30 frames and 13 keypoints under the optimal camera. `make bench` prints the comparison with dtaidistance.
@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from dtaidistance import dtw_ndim
 
 from benchmarks.run import Result, rate, require_agreement
@@ -81,17 +82,19 @@ def whole_table(windows_3d: int, windows_2d: int) -> None:
     end = time.perf_counter()
     print(f"Human3.6M, {windows_3d:,} windows: {middle - start:.1f} s a row")
     print(f"Penn Action, {windows_2d:,} windows: {end - middle:.1f} s a row")
-    print(f"PHD's Table 2, {ROWS} rows: {ROWS * (end - start) / 60:.1f} min on one core")
+    print(f"PHD's Table 2, {ROWS} rows: {ROWS * (end - start) / 60:.1f} min on {torch.get_num_threads()} thread(s)")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--windows", type=int, default=HUMAN36M_WINDOWS, help="of Human3.6M")
     parser.add_argument("--windows-2d", type=int, default=PENN_ACTION_WINDOWS, help="of Penn Action")
+    parser.add_argument("--threads", type=int, default=1, help="that share the windows of the table")
     arguments = parser.parse_args()
     for result in dtw(np.random.default_rng(0)):
         ours, peer = f"{result.ours_per_s:,.0f} {result.unit} a second", f"{result.peer}: {result.peer_per_s:,.0f}"
         print(f"{result.work}: {ours}; {peer}; ratio {result.ours_per_s / result.peer_per_s:.2f}")
+    torch.set_num_threads(arguments.threads)
     whole_table(arguments.windows, arguments.windows_2d)
 
 

@@ -22,7 +22,7 @@ FLOORS = [
     {"geometry", "skeleton"},
     {"settings"},
     {"tables", "provenance", "parts"},
-    {"storage", "config", "layout", "progress", "unpickle"},
+    {"storage", "checksum", "config", "layout", "progress", "unpickle"},
     {"errors"},
 ]
 ALLOWED_BESIDE = {("report", "figures"), ("geometry", "skeleton")}

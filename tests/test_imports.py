@@ -8,11 +8,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from moviestrip.checksum import masked_crc32c
 from moviestrip.cli import app
 from moviestrip.errors import FatalError, StorageError
 from moviestrip.features import backbones, residual_v2
 from moviestrip.imports import by_scope, import_checkpoint
-from moviestrip.models.checkpoints.checksum import masked_crc32c
 from moviestrip.models.official import build
 from moviestrip.models.official.releases import theta_85
 from moviestrip.training.checkpoint import read_checkpoint

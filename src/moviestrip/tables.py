@@ -218,6 +218,7 @@ SCORES = TableSchema("scores", 2, SCORES_KEY, (
     Column("clip_id", TEXT, ""),
     Column("group", TEXT, "clips of one motion, or of one video, are drawn together for an interval"),
     Column("action", TEXT, ""),
+    # of forecasts also pck_up_to_horizon, pa_mpjpe_up_to_horizon, motion_true, motion_predicted
     Column("metric", TEXT, "pck, mpjpe, pa_mpjpe, pck_3d, auc_3d, accel, accel_error, pve, mesh_posed, mesh_unposed"),
     Column("condition", TEXT, "'all', or 'burst' and 'clean' frames apart; of FORECASTS their kind"),
     Column("horizon", INTEGER, "future frames, past ones below 0; 0 is the current frame"),

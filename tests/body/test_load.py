@@ -139,6 +139,30 @@ def test_fault_23_a_file_of_the_wrong_kind_is_refused_in_one_line(
     assert message.startswith(f"body.path: {path}") and complaint in message
 
 
+class BothSexes(BodySettings):
+    """Settings that also name a body for each sex, one of which `path` then is."""
+
+    male_path: Path | None = None
+    female_path: Path | None = None
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("sex", ["male", "female"])
+def test_fault_23_a_body_of_one_sex_that_is_missing_or_another_names_its_own_key(
+    official: BodySettings, made_up_fields, tmp_path: Path, sex: str
+) -> None:
+    path = tmp_path / f"SMPL_{sex.upper()}.pkl"
+    settings = BothSexes(**{**official.model_dump(), "path": path, f"{sex}_path": path})
+    way_out = f"download {path.name} from smpl.is.tue.mpg.de"
+    message = one_line(settings, tmp_path)
+    assert message.startswith(f"body.{sex}_path: {path} is not a file; {way_out}")
+    write_body(path, {**made_up_fields, "weights": np.zeros((6890, 55))})
+    message = one_line(settings, tmp_path)
+    assert message.startswith(f"body.{sex}_path: {path}: weights is float64 (6890, 55)") and way_out in message
+    write_body(path, {**made_up_fields, "f": np.array([[0, 1, 6890]])})
+    assert one_line(settings, tmp_path).startswith(f"body.{sex}_path: {path}: a face names a vertex outside")
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("sex", ["male", "female"])
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def _scratch_prefix(path: Path) -> str:
 def build_free_body(path: Path, seed: int = 0, adults: int = ADULTS) -> None:
     """Write the free body to `path`; the same seed and number of adults give the same bits on one machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_scratch_prefix(path)) as scratch, _one_thread():
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_scratch_prefix(path)) as scratch, one_thread():
         fields = body_fields(sample_adults(adults, seed, Path(scratch)), seed)
     about = {  # read by people, not by the loader
         "name": "free",
@@ -78,7 +78,7 @@ def build_free_body(path: Path, seed: int = 0, adults: int = ADULTS) -> None:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """How many threads share a sum decides its last bits."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from moviestrip.body.build import one_thread
 from moviestrip.body.load import Body
 from moviestrip.body.points import PosedPoints, keypoint_regressor
 from moviestrip.errors import ConfigError, StorageError
@@ -304,7 +305,7 @@ def posed_points(body: Body, pose: np.ndarray, betas: np.ndarray) -> np.ndarray:
     points = _keypoints_of(body)
 
     def of(block: slice) -> np.ndarray:
-        with torch.no_grad():
+        with torch.no_grad(), one_thread():  # threads would mostly wait for each other: there is little work in each
             return points(pose_to_matrices(torch.from_numpy(pose[block])), torch.from_numpy(betas[block])).numpy()
 
     return _in_blocks(len(pose), BLOCK_FRAMES, of)

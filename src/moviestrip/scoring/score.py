@@ -1,12 +1,14 @@
 """From a file of predictions to a table of scores with intervals, by the same functions as every other score here."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from moviestrip.body.build import one_thread
 from moviestrip.body.load import Body
 from moviestrip.errors import ConfigError
 from moviestrip.evaluation.protocols import Protocol
@@ -64,7 +66,8 @@ def score_file(
     labelled = truth.labels.merge(predictions[["clip_id", "frame"]], on=["clip_id", "frame"])
     clips = truth.clips[truth.clips["clip_id"].isin(labelled["clip_id"])]
     possible = _possible(path, protocol, truth, [match.person for match in matching.found], meshes)
-    scores = score_under((possible,), predictions, labelled, clips, VARIANT, 0, body, meshes, 1)
+    with nullcontext() if meshes else one_thread():  # joints are too little work to share
+        scores = score_under((possible,), predictions, labelled, clips, VARIANT, 0, body, meshes, 1)
     table = _summary(scores[scores["condition"] == "all"], possible, samples, percent)
     return Report(table, _lines(truth, protocol, body, matching, len(labelled), possible))
 

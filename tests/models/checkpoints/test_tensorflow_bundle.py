@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c as tensorboards_checksum
 
+from moviestrip.checksum import crc32c, masked_crc32c
 from moviestrip.errors import StorageError
-from moviestrip.models.checkpoints.checksum import crc32c, masked_crc32c
 from moviestrip.models.checkpoints.sorted_table import FormatError, entries
 from moviestrip.models.checkpoints.tensorflow_bundle import is_tensorflow_bundle, read_tensorflow_bundle
 from tests.models.checkpoints.bundle_writer import (

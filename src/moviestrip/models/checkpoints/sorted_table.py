@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyarrow
 
+from moviestrip.checksum import masked_crc32c
 from moviestrip.errors import StorageError
-from moviestrip.models.checkpoints.checksum import masked_crc32c
 
 MAGIC = bytes.fromhex("57fb808b247547db")
 FOOTER_BYTES = 48

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from moviestrip.checksum import masked_crc32c
 from moviestrip.errors import StorageError
-from moviestrip.models.checkpoints.checksum import masked_crc32c
 from moviestrip.models.checkpoints.sorted_table import FOOTER_BYTES, MAGIC, FormatError, read_table, varint
 
 DTYPES: dict[int, np.dtype] = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
