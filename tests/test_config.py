@@ -104,7 +104,7 @@ def test_variants_train_on_what_stands_for_the_papers_datasets(repository: Path)
 def test_a_dataset_that_nobody_has_is_asked_for_or_left_out_by_name(repository: Path):
     folder = repository / "config"
     datasets = {"h36m": load_dataset("h36m", folder)}
-    with pytest.raises(ConfigError, match="'single-view' trains on 'penn-action'.*train_without"):
+    with pytest.raises(ConfigError, match=r"'single-view' trains on 'penn-action'.*train_without"):
         load_variants(papers_world(), folder, datasets)
     left = load_variants(papers_world(train_without=["penn-action", "nba"]), folder, datasets)
     assert left["single-view"].datasets == ("h36m",)
@@ -125,5 +125,5 @@ def test_a_backbone_has_a_stand_in(repository: Path):
 def test_a_dataset_that_is_brought_lies_where_the_configuration_says(repository: Path, tmp_path: Path):
     found = load_dataset("h36m", repository / "config", {"h36m": tmp_path})
     assert found.source.path == tmp_path
-    with pytest.raises(ConfigError, match="data_folders.studio"):
+    with pytest.raises(ConfigError, match=r"data_folders\.studio"):
         load_dataset("studio", repository / "config", {"studio": tmp_path})

@@ -41,7 +41,7 @@ FRAMES = 20
 
 
 def save(path, table: pd.DataFrame, schema: TableSchema) -> None:
-    write_table(path, table[[column.name for column in schema.columns]], schema)
+    write_table(path, table[[column.name for column in schema.columns if column.name in table]], schema)
 
 
 @pytest.fixture(scope="module")

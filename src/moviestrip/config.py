@@ -225,11 +225,27 @@ class ComputeSettings(Section):
     compile: bool = Field(False, description="Compile the model first (torch.compile): pays off on a GPU.")
 
 
-class MotionSettings(Section):
-    """Where the miniature world's motions come from, besides the recorded and procedural ones it always has."""
+MotionSource = Literal["recorded", "procedural", "amass", "cmu", "bvh"]
+AmassSampling = Literal["interpolate", "vibe"]
 
+
+class MotionSettings(Section):
+    """Where motions come from: the miniature world's, and in AMASS's place what VIBE's discriminator takes for real."""
+
+    sources: tuple[MotionSource, ...] = Field(
+        (), description="Only these; empty takes the recorded and procedural ones, and every folder that is given."
+    )
+    amass_folder: Path | None = Field(
+        None, description="AMASS as released (SUBSET/SUBJECT/MOTION_poses.npz, or _stageii.npz), if you have it."
+    )
+    amass_sampling: AmassSampling = Field(
+        "interpolate", description="To 25 fps: truly, or every (rate // 25)th frame as VIBE's code (30 fps of 120)."
+    )
     cmu_folder: Path | None = Field(
         None, description="A folder of CMU motion capture as released (SUBJECT/SUBJECT.asf and .amc), if you have it."
+    )
+    bvh_folder: Path | None = Field(
+        None, description="A folder of BVH files: cgspeed's conversion of CMU, or exports of `moviestrip demo`."
     )
 
 

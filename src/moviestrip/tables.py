@@ -5,8 +5,9 @@ it back as one NumPy array. Readers reject wrong columns, other schema versions 
 promise more than `MAXIMUM_TABLE_BYTES` before a single page is decoded; pages carry checksums.
 """
 
+import contextlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from moviestrip.storage import atomic_path
 
 MAXIMUM_TABLE_BYTES = 8 * 2**30
 MAXIMUM_EXPANSION = 500  # decoded bytes a byte on disk: real tables stay below 50, bombs are above 1,000
+
+ROWS_A_GROUP = 2**17  # of a table written in parts: 40 MB of motion
 
 TEXT, INTEGER, FLOAT, FLAG = pa.string(), pa.int32(), pa.float32(), pa.bool_()
 
@@ -244,8 +247,7 @@ def write_table(path: Path, frame: pd.DataFrame, schema: TableSchema) -> None:
     _require_columns(path, list(frame.columns), schema)
     if frame.duplicated(list(schema.key)).any():
         raise StorageError(f"{path}: rows of '{schema.name}' repeat a key {schema.key}")
-    arrays = [_to_arrow(frame[column.name], column.type) for column in schema.columns]
-    table = pa.Table.from_arrays(arrays, schema=schema.arrow)
+    table = _to_table(frame, schema)
     with atomic_path(path, table.nbytes) as partial:
         pq.write_table(table, partial, compression="zstd", write_page_checksum=True)
 
@@ -261,14 +263,56 @@ def with_defaults(frame: pd.DataFrame, schema: TableSchema) -> pd.DataFrame:
     return frame
 
 
+def write_table_in_parts(path: Path, parts: Iterable[pd.DataFrame], schema: TableSchema) -> None:
+    """As `write_table`, of frames that come one after the other: no more than a row group is in memory.
+
+    A table that fits in one row group has the same bytes as one written whole.
+    """
+    keys = []
+    with (
+        atomic_path(path) as partial,
+        pq.ParquetWriter(partial, schema.arrow, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for frame in _row_groups(parts):
+            _require_columns(path, list(frame.columns), schema)
+            keys.append(pd.util.hash_pandas_object(frame[list(schema.key)], index=False).to_numpy())
+            writer.write_table(_to_table(frame, schema))
+        if keys and len(np.unique(np.concatenate(keys))) < sum(map(len, keys)):
+            raise StorageError(f"{path}: rows of '{schema.name}' repeat a key {schema.key}")
+
+
+def _row_groups(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    held: list[pd.DataFrame] = []
+    for part in parts:
+        if held and sum(map(len, held)) + len(part) > ROWS_A_GROUP:
+            yield pd.concat(held, ignore_index=True)
+            held = []
+        held.append(part)
+    if held:
+        yield pd.concat(held, ignore_index=True)
+
+
 def read_table(path: Path, schema: TableSchema, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a table after checking its name, version, columns and promised size; a bad page is an error."""
+    with _checked(path, schema) as file:
+        return file.read(columns=None if columns is None else list(columns)).to_pandas()
+
+
+def read_table_in_parts(path: Path, schema: TableSchema, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The row groups of a table, one after the other, after the checks of `read_table`; see `values_of`."""
+    with _checked(path, schema) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, columns=None if columns is None else list(columns))
+
+
+@contextlib.contextmanager
+def _checked(path: Path, schema: TableSchema) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             _require_modest_size(path, file.metadata)
             _require_columns(path, file.schema_arrow.names, schema)
             _require_version(path, file.schema_arrow.metadata or {}, schema)
-            return file.read(columns=None if columns is None else list(columns)).to_pandas()
+            yield file
     except FileNotFoundError as error:
         raise StorageError(f"{path}: there is no such table; run the stage that makes '{schema.name}'") from error
     except (OSError, pa.ArrowException) as error:
@@ -296,6 +340,19 @@ def stack(column: pd.Series, *shape: int) -> np.ndarray:
 def unstack(values: np.ndarray) -> list[np.ndarray]:
     """The inverse of `stack`: (rows, ...) to one flat float32 array per row."""
     return list(np.asarray(values, np.float32).reshape(len(values), -1))
+
+
+def values_of(table: pa.Table, name: str) -> np.ndarray:
+    """A column of a part of a table: (rows, size) of an array column, otherwise (rows,)."""
+    column = table[name]
+    if pa.types.is_fixed_size_list(column.type):
+        return column.combine_chunks().flatten().to_numpy().reshape(len(column), column.type.list_size)
+    return column.to_numpy()
+
+
+def _to_table(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
+    arrays = [_to_arrow(frame[column.name], column.type) for column in schema.columns]
+    return pa.Table.from_arrays(arrays, schema=schema.arrow)
 
 
 def _to_arrow(column: pd.Series, kind: pa.DataType) -> pa.Array:

@@ -113,7 +113,7 @@ def test_checkpoints_that_do_not_fit_are_refused(tmp_path):
     path, _ = spin_like(tmp_path, **{"layer1.0.conv1.weight": torch.zeros(2, 2)})
     with pytest.raises(StorageError, match=r"spin\.pt: model\['layer1\.0\.conv1\.weight'\] has shape .*\[2, 2\]"):
         backbones.load_backbone("resnet50-spin", path)
-    with pytest.raises(ConfigError, match=r"features\.checkpoint: needed"):
+    with pytest.raises(ConfigError, match=r"features\.checkpoints\.resnet50-spin: needed"):
         backbones.load_backbone("resnet50-spin")
     with pytest.raises(StorageError, match="there is no such file"):
         backbones.load_backbone("resnet50-spin", tmp_path / "none.pt")

@@ -107,7 +107,7 @@ def test_the_backbone_reads_what_was_imported_and_sees_pixels_from_minus_one_to_
 
 
 def test_the_backbone_says_what_it_needs(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"features\.checkpoint: needed by the backbone 'resnet50-hmr'; give what"):
+    with pytest.raises(ConfigError, match=r"features\.checkpoints\.resnet50-hmr: needed; give what"):
         backbones.load_backbone("resnet50-hmr")
     torch.save({"model": {}}, tmp_path / "other.pt")
     with pytest.raises(StorageError, match=r"model\['conv1\.weight'\] .* is it what `moviestrip import-checkpoint`"):

@@ -9,7 +9,6 @@ import pytest
 
 from moviestrip.errors import ConfigError, StorageError
 from moviestrip.tables import MOTIONS, read_table, write_table
-from moviestrip.world.cmu import read_cmu
 from moviestrip.world.deepmimic import CLIPS, read_deepmimic
 from moviestrip.world.footlock import detect_contacts
 from moviestrip.world.kinematics import (
@@ -173,26 +172,3 @@ def test_a_wheel_without_a_clip_or_with_a_broken_one_is_refused(rest: RestSkelet
     (tmp_path / "c.whl").write_bytes(b"no archive")
     with pytest.raises(StorageError, match=r"c\.whl: damaged"):
         read_deepmimic(tmp_path / "c.whl", rest)
-
-
-def test_cmu_recordings_are_read(rest: RestSkeleton):
-    (motion,) = read_cmu(Path(__file__).parents[1] / "data" / "cmu", rest)
-    joints = joints_of(motion, rest)
-    assert motion.motion_id == "cmu-tiny-01" and motion.fps == 25 and len(motion) == 11
-    assert joints[0, JOINT["left_wrist"], 0] > 0.6, "the T-pose is kept"
-    lifted = joints[5, JOINT["left_knee"]] - joints[0, JOINT["left_knee"]]
-    assert lifted[1] > 0.15 and lifted[2] > 0.3, "the left knee comes up and forward"
-    assert motion.contacts[:, 1].all() and not motion.contacts[5, 0]
-    assert abs(foot_height_m(joints)[:, 1]).max() < 0.02
-
-
-def test_cmu_mistakes_are_named(rest: RestSkeleton, tmp_path: Path):
-    with pytest.raises(StorageError, match=r"no \.amc files"):
-        read_cmu(tmp_path, rest)
-    (tmp_path / "01_01.amc").write_text(":DEGREES\n1\nroot 0 0 0 0 0 0\n")
-    with pytest.raises(StorageError, match=r"expected one \.asf beside 01_01\.amc, found 0"):
-        read_cmu(tmp_path, rest)
-    (tmp_path / "01.asf").write_text((Path(__file__).parents[1] / "data" / "cmu" / "tiny.asf").read_text())
-    (tmp_path / "01_01.amc").write_text("1\nroot 0 0 0 0 0 0\nltibia 1 2\n2\nroot 0 0 0 0 0 0\nltibia 1 2\n")
-    with pytest.raises(StorageError, match=r"'ltibia' has shape \(2, 2\), expected \(2, 1\)"):
-        read_cmu(tmp_path, rest)

@@ -98,6 +98,6 @@ def _annotation(video_frames: np.ndarray, truth: pd.DataFrame | None, supervisio
             for flag, names in (("has_3d", JOINTS_3D), ("has_body", BODY)):
                 flags[flag][there] = rows[flag].to_numpy()[there].astype(bool)
                 for name in names:
-                    values[name][flags[flag]] = stack(rows[name][flags[flag]])
-            values["intrinsics_px"][there] = stack(rows["intrinsics_px"][there])
+                    values[name][flags[flag]] = stack(rows[name][flags[flag]], sizes[name])
+            values["intrinsics_px"][there] = stack(rows["intrinsics_px"][there], 4)
     return {name: unstack(value) for name, value in values.items()} | flags | said

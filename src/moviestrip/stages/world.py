@@ -1,5 +1,6 @@
 """The body and the miniature world: motions, and videos with their truth."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ from moviestrip.config import MotionSettings
 from moviestrip.datasets.plan import read_shard
 from moviestrip.stages.job import Job
 from moviestrip.storage import atomic_directory, write_json
-from moviestrip.tables import read_table, write_table
+from moviestrip.tables import read_table, write_table, write_table_in_parts
 
 if TYPE_CHECKING:
     from moviestrip.body.load import Body
@@ -33,12 +34,14 @@ def _rest_skeleton(body: "Body") -> "RestSkeleton":
 
 
 def motions(job: Job) -> None:
-    """Collect every motion source: recorded clips and procedural families."""
-    from moviestrip.world.motions import motion_library, motions_to_table
+    """Collect every motion source: recorded clips, procedural families, and the motion capture that is given."""
+    from moviestrip.world.motions import motion_to_rows, source_motions, split_of
 
-    cmu_folder = job.settings.section(MotionSettings).cmu_folder
-    library = motion_library(_rest_skeleton(job.body()), job.settings.value("seed"), cmu_folder)
-    job.save(job.run.motions, motions_to_table(library), tables.MOTIONS, {"body": job.run.body})
+    settings, seed = job.settings.section(MotionSettings), job.settings.value("seed")
+    found = source_motions(_rest_skeleton(job.body()), seed, settings, lambda line: print(line, file=sys.stderr))
+    parts = (motion_to_rows(motion, split_of(motion.motion_id)) for motion in found)
+    write_table_in_parts(job.run.motions, parts, tables.MOTIONS)
+    job.record(job.run.motions, tables.MOTIONS.name, {"body": job.run.body})
 
 
 def render(job: Job, dataset: str, shard: str) -> None:

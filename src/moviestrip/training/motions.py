@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -18,7 +18,7 @@ from moviestrip.config import Split
 from moviestrip.errors import ConfigError, StorageError
 from moviestrip.geometry import axis_angle_to_matrix, matrix_to_axis_angle, mirror_rotations, pose_to_matrices
 from moviestrip.models.parameters import BODY_JOINTS
-from moviestrip.tables import MOTIONS, read_table, stack
+from moviestrip.tables import MOTIONS, read_table_in_parts, values_of
 
 FPS = 25.0  # of the datasets, and of AMASS in VIBE
 MINIMUM_FRAMES = 60  # VIBE drops shorter sequences of AMASS
@@ -73,43 +73,87 @@ def body_pose(rotations: Float[Tensor, "*batch 24 3 3"]) -> Float[Tensor, "*batc
 
 
 def read_motions(path: Path, split: Split, minimum_frames: int = MINIMUM_FRAMES, fps: float = FPS) -> RealMotions:
-    """The motions of a split at `fps`; cyclic ones are repeated up to `minimum_frames`, other short ones dropped."""
+    """The motions of a split at `fps`; cyclic ones are repeated up to `minimum_frames`, other short ones dropped.
+
+    The table is read twice, first without poses: AMASS has more than a gigabyte of them, and they are held once.
+    """
     if not path.exists():
         raise ConfigError(f"{path}: there are no motions yet; run `moviestrip motions`, which makes this table")
-    table = read_table(path, MOTIONS, ["motion_id", "split", "cyclic", "fps", "frame", "pose"])
-    table = table[table["split"] == split].sort_values(["motion_id", "frame"], ignore_index=True)
-    poses = torch.from_numpy(stack(table["pose"], BODY_JOINTS * 3).copy())
-    kept: dict[str, Tensor] = {}
-    dropped: list[str] = []
-    for motion_id, rows in table.groupby("motion_id"):
-        source_fps, cyclic = _facts(path, str(motion_id), rows)
-        rotations = pose_to_matrices(poses[rows.index.to_numpy().copy()])
-        sequence = resample(rotations, source_fps, fps)
-        if cyclic:
-            sequence = repeat(sequence, minimum_frames)
-        if len(sequence) < minimum_frames:
-            dropped.append(str(motion_id))
-        else:
-            kept[str(motion_id)] = matrix_to_axis_angle(sequence).flatten(-2)
-    if not kept:
+    rates, lengths, dropped = _plan(path, split, minimum_frames, fps)
+    if not lengths:
         raise ConfigError(
             f"{path}: no motion of split '{split}' has {minimum_frames} frames at {fps:g} fps "
             f"({len(dropped)} are shorter); add longer motions"
         )
-    lengths = np.array([len(sequence) for sequence in kept.values()])
-    return RealMotions(tuple(kept), lengths.cumsum() - lengths, lengths, torch.cat(list(kept.values())), tuple(dropped))
+    ids = sorted(lengths)
+    ends = np.cumsum([lengths[motion_id] for motion_id in ids])
+    starts = {motion_id: int(end) - lengths[motion_id] for motion_id, end in zip(ids, ends, strict=True)}
+    pose = torch.empty(int(ends[-1]), BODY_JOINTS * 3)
+    for motion_id, rows in _sequences(path, ["pose"]):
+        if motion_id in lengths:
+            rotations = pose_to_matrices(torch.from_numpy(values_of(rows, "pose").copy()))
+            rotations = repeat(resample(rotations, *rates[motion_id]), lengths[motion_id])
+            whole = slice(starts[motion_id], starts[motion_id] + lengths[motion_id])
+            pose[whole] = matrix_to_axis_angle(rotations).flatten(-2)
+    begins = np.array([starts[motion_id] for motion_id in ids])
+    return RealMotions(tuple(ids), begins, ends - begins, pose, tuple(sorted(dropped)))
 
 
-def _facts(path: Path, motion_id: str, rows: pd.DataFrame) -> tuple[float, bool]:
+def _plan(
+    path: Path, split: Split, minimum_frames: int, fps: float
+) -> tuple[dict[str, tuple[float, float]], dict[str, int], list[str]]:
+    """Of a split's motions: rates from and to which they are resampled, frames they then have; and those dropped."""
+    rates: dict[str, tuple[float, float]] = {}
+    lengths: dict[str, int] = {}
+    dropped = []
+    for motion_id, rows in _sequences(path, ["split", "cyclic", "fps", "frame"]):
+        if values_of(rows, "split")[0] != split:
+            continue
+        source_fps, cyclic = _facts(path, motion_id, rows)
+        frames = resampled_frames(len(rows), source_fps, fps)
+        if frames < minimum_frames and not cyclic:
+            dropped.append(motion_id)
+        else:
+            rates[motion_id], lengths[motion_id] = (source_fps, fps), max(frames, minimum_frames)
+    return rates, lengths, dropped
+
+
+def _sequences(path: Path, columns: list[str]) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each motion, in the table's order, across its row groups."""
+    done: set[str] = set()
+    held_id, held = "", list[pa.Table]()
+    for part in read_table_in_parts(path, MOTIONS, ["motion_id", *columns]):
+        ids = values_of(part, "motion_id")
+        starts = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]]))
+        for start, stop in zip(starts, [*starts[1:], len(ids)], strict=True):
+            if held and ids[start] != held_id:
+                yield held_id, pa.concat_tables(held)
+                done.add(held_id)
+                held = []
+            held_id = str(ids[start])
+            if held_id in done:
+                raise StorageError(f"{path}: the rows of motion '{held_id}' are apart; make the table again")
+            held.append(part.slice(start, stop - start))
+    if held:
+        yield held_id, pa.concat_tables(held)
+
+
+def _facts(path: Path, motion_id: str, rows: pa.Table) -> tuple[float, bool]:
     """A motion's rate and whether it may be repeated."""
-    rates = rows["fps"].unique()
-    whole = (rows["frame"].to_numpy() == np.arange(len(rows))).all()
+    rates = np.unique(values_of(rows, "fps"))
+    whole = np.array_equal(values_of(rows, "frame"), np.arange(len(rows)))
     if len(rates) != 1 or not rates[0] > 0 or not whole:
         raise StorageError(
             f"{path}: motion '{motion_id}' has rates {rates.tolist()} fps and {'all' if whole else 'not all'} of its "
             f"frames from 0 on; one rate and every frame are needed: make the table again"
         )
-    return float(rates[0]), bool(rows["cyclic"].iloc[0])
+    return float(rates[0]), bool(values_of(rows, "cyclic")[0])
+
+
+def resampled_frames(frames: int, source_fps: float, fps: float) -> int:
+    if source_fps == fps:
+        return frames
+    return int((frames - 1) * fps / source_fps + 1e-6) + 1  # the rate of a table is rounded
 
 
 def resample(
@@ -119,8 +163,8 @@ def resample(
     if source_fps == fps:
         return rotations
     last = len(rotations) - 1
-    count = int(last * fps / source_fps + 1e-6) + 1  # the rate of a table is rounded
-    at = (torch.arange(count, dtype=torch.float64) * (source_fps / fps)).clamp(max=last)
+    frames = torch.arange(resampled_frames(len(rotations), source_fps, fps), dtype=torch.float64)
+    at = (frames * (source_fps / fps)).clamp(max=last)
     before = at.long()
     after = (before + 1).clamp(max=last)
     turn = matrix_to_axis_angle(rotations[before].mT @ rotations[after])

@@ -41,7 +41,8 @@ class PlannedVideo:
     @classmethod
     def from_plan(cls, entry: Mapping[str, Any]) -> "PlannedVideo":
         """From one entry of a plan file; a rendered video's further keys belong to the renderer."""
-        return cls(**{field.name: entry[field.name] for field in fields(cls) if field.name in entry})
+        known = {field.name: entry[field.name] for field in fields(cls) if field.name in entry}
+        return cls(**{**known, "camera": str(entry.get("camera", ""))})  # the renderer numbers its cameras
 
 
 def video_id_of(source: str) -> str:

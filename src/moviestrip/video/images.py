@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from jaxtyping import Int
 
 from moviestrip.errors import QuarantineError
 from moviestrip.video.decode import Image, VideoFacts
@@ -18,7 +19,7 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
-def shown_at(n_frames: int, filmed_fps: float, fps: float) -> np.ndarray:
+def shown_at(n_frames: int, filmed_fps: float, fps: float) -> Int[np.ndarray, " instants"]:
     """For each instant k / fps the frame shown nearest to it, as videos are resampled; a tie goes to the later one.
 
     Returns indices of frames, not falling, as many as there are instants up to half a period after the last frame.

@@ -1,9 +1,13 @@
 """Motion capture of the CMU Graphics Lab, from the ASF/AMC files a user brings.
 
-A folder holds one folder a subject, with the skeleton (`01/01.asf`) and its recordings (`01/01_02.amc`). The data
-is free for all uses; its makers ask for an acknowledgement, which `ACKNOWLEDGEMENT` holds for the report.
+A folder holds one folder a subject, with the skeleton (`01/01.asf`) and its recordings (`01/01_02.amc`): the layout of
+the database's own archive of all subjects. Its questions and answers (mocap.cs.cmu.edu/faqs.php) give the unit, inches
+over the 0.45 that the skeleton states, and 120 Hz; a recording does not state its rate, and a slower one cannot be
+told here. The data is free for all uses; its makers ask for an acknowledgement, which `ACKNOWLEDGEMENT` holds for the
+report.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,13 +73,13 @@ class Skeleton:
         return (self.bones["lfemur"].length + self.bones["ltibia"].length) * self.metres_a_unit
 
 
-def read_cmu(folder: Path, rest: RestSkeleton, fps: float = 25.0) -> list[Motion]:
-    """Every recording under `folder` on our skeleton, in the order of its name."""
+def read_cmu(folder: Path, rest: RestSkeleton, fps: float = 25.0) -> Iterator[Motion]:
+    """Every recording under `folder` on our skeleton, one after the other, in the order of its name."""
     recordings = sorted(folder.rglob("*.amc"))
     if not recordings:
         raise StorageError(f"{folder}: no .amc files; put the CMU subjects' folders there, or leave the folder out")
-    skeletons = {path.parent: read_asf(_skeleton_beside(path)) for path in recordings}
-    return [read_recording(path, skeletons[path.parent], rest, fps) for path in recordings]
+    skeletons = {parent: read_asf(_skeleton_beside(path)) for parent, path in {p.parent: p for p in recordings}.items()}
+    return (read_recording(path, skeletons[path.parent], rest, fps) for path in recordings)
 
 
 def _skeleton_beside(recording: Path) -> Path:
@@ -146,6 +150,8 @@ def read_amc(path: Path, skeleton: Skeleton) -> dict[str, Float[np.ndarray, "fra
         wanted = 6 if name == "root" else len(skeleton.bones[name].freedoms) if name in skeleton.bones else -1
         if numbers.shape != (frames, wanted):
             raise StorageError(f"{path}: '{name}' has shape {numbers.shape}, expected ({frames}, {wanted})")
+        if not np.isfinite(numbers).all():
+            raise StorageError(f"{path}: '{name}' is not finite; fetch the file again")
     if frames < 2:
         raise StorageError(f"{path}: {frames} frames; a recording needs two")
     return values
@@ -157,17 +163,30 @@ def read_recording(path: Path, skeleton: Skeleton, rest: RestSkeleton, fps: floa
     turned = _bone_rotations(values, skeleton)
     rotations = np.tile(np.eye(3), (len(values["root"]), 24, 1, 1))
     for joint, bone in BONE_OF.items():
-        rotations[:, JOINT[joint]] = turned[bone] @ _rest_alignment(joint, skeleton, rest)
+        rotations[:, JOINT[joint]] = turned[bone] @ rest_alignment(joint, skeleton.bones[bone].direction, rest)
     hips = _hips_m(values, turned, skeleton) * (rest.leg_length_m / skeleton.leg_length_m())
     root = hips - rotations[:, 0] @ ((rest.offset("left_hip") + rest.offset("right_hip")) / 2)
-    subject = path.stem.split("_")[0]
-    motion = Motion(
-        motion_id=f"cmu-{path.stem.replace('_', '-')}", family=f"cmu-{subject}", action=f"cmu-{subject}",
+    recorded = Motion(
+        motion_id=motion_id_of(path), family=family_of(path), action=family_of(path),
         source=f"CMU Graphics Lab, {path.name}", cyclic=False, fps=RECORDED_FPS,
         pose=pose_of_global(rotations, rest.parents).astype(np.float32),
         translation_m=(root - rest.joints[0]).astype(np.float32), contacts=np.zeros((len(root), 2), bool),
     )  # fmt: skip
-    motion = resample(motion, np.arange(0, len(motion) - 1 + 1e-9, RECORDED_FPS / fps), fps)
+    return settled(recorded, rest, fps)
+
+
+def motion_id_of(recording: Path) -> str:
+    """The same for a recording in each of its file formats, so that it is in one split."""
+    return f"cmu-{recording.stem.replace('_', '-')}"
+
+
+def family_of(recording: Path) -> str:
+    return f"cmu-{recording.stem.split('_')[0]}"
+
+
+def settled(recorded: Motion, rest: RestSkeleton, fps: float) -> Motion:
+    """A retargeted recording at `fps`, standing on the floor, its feet locked."""
+    motion = resample(recorded, np.arange(0, len(recorded) - 1 + 1e-9, recorded.fps / fps), fps)
     joints, _ = forward_kinematics(motion.pose, motion.translation_m, rest)
     motion.translation_m[:, 1] -= np.percentile(foot_height_m(joints).min(axis=1), 10)
     return lock_feet(motion, rest)
@@ -199,12 +218,12 @@ def _hips_m(values: dict[str, np.ndarray], turned: dict[str, np.ndarray], skelet
     return (values["root"][:, :3] + (ends[0] + ends[1]) / 2) * skeleton.metres_a_unit
 
 
-def _rest_alignment(joint: str, skeleton: Skeleton, rest: RestSkeleton) -> Float[np.ndarray, "3 3"]:
-    """Turns our bone at rest to where CMU's is at rest; a foot only in the floor plane, its instep differs."""
+def rest_alignment(joint: str, direction: Float[np.ndarray, "3"], rest: RestSkeleton) -> Float[np.ndarray, "3 3"]:
+    """Turns our bone at rest to `direction`, theirs at rest; a foot only in the floor plane, its instep differs."""
     side, _, part = joint.partition("_")
     if part not in ALIGNED:
         return np.eye(3)
-    ours, theirs = rest.offset(f"{side}_{ALIGNED[part]}"), skeleton.bones[BONE_OF[joint]].direction
+    ours, theirs = rest.offset(f"{side}_{ALIGNED[part]}"), direction
     if part == "ankle":
         ours, theirs = ours * [1, 0, 1], theirs * [1, 0, 1]
     rotation, _ = Rotation.align_vectors([unit(theirs)], [unit(ours)])

@@ -2,24 +2,25 @@
 
 A source motion is one recorded clip, or one parameter draw of a procedural family. Splits never share a source:
 recorded clips are assigned by name in `RECORDED_SPLITS`, procedural draws by number in `DRAW_SPLITS`, so every
-family appears in every split with parameters of its own. Augmentation happens within a split only, and a drawn
-motion carries the id of its source.
+family appears in every split with parameters of its own; AMASS by its subsets, CMU and BVH files by their names.
+Augmentation happens within a split only, and a drawn motion carries the id of its source.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import get_args, overload
 
 import numpy as np
 import pandas as pd
 
-from moviestrip.config import Split
+from moviestrip.config import MotionSettings, MotionSource, Split
 from moviestrip.errors import ConfigError
 from moviestrip.parts import fetch_package
+from moviestrip.progress import track
 from moviestrip.tables import stack, unstack
-from moviestrip.world import augment, cmu, deepmimic
+from moviestrip.world import amass, augment, bvh, cmu, deepmimic
 from moviestrip.world.footlock import lock_feet
 from moviestrip.world.kinematics import Motion, RestSkeleton
 from moviestrip.world.procedural import FAMILY_NAMES, procedural_motion
@@ -68,27 +69,95 @@ class MotionLibrary(Sequence[Motion]):
         ]
 
 
-def motion_library(rest: RestSkeleton, seed: int, cmu_folder: Path | None = None) -> MotionLibrary:
-    """Every source motion: the recorded clips of the fetched package, the families' draws, and CMU when present.
+def motion_library(rest: RestSkeleton, seed: int, settings: MotionSettings | None = None) -> MotionLibrary:
+    """Every source motion, all in memory: a library as large as AMASS is better read one by one."""
+    motions = tuple(source_motions(rest, seed, settings or MotionSettings()))
+    return MotionLibrary(motions, tuple(split_of(motion.motion_id) for motion in motions), rest)
 
-    CMU's ASF/AMC files are read from `cmu_folder`, where one is given.
+
+Report = Callable[[str], None]
+
+
+def source_motions(
+    rest: RestSkeleton, seed: int, settings: MotionSettings, report: Report = lambda line: None
+) -> Iterator[Motion]:
+    """Every source motion, one after the other: the recorded clips of the fetched package, the families' draws, and
+    those of the folders that are given.
+
+    Args:
+        report: takes a line on what was left out.
     """
-    motions = deepmimic.read_deepmimic(fetch_package(deepmimic.REQUIREMENT, deepmimic.SHA256), rest, FPS)
+    seen: set[str] = set()
+    for source in chosen_sources(settings):
+        for motion in _of_source(source, rest, seed, settings, report):
+            if motion.motion_id in seen:
+                raise ConfigError(
+                    f"motions: '{motion.motion_id}' ({motion.source}) is there twice; give each recording once, "
+                    f"CMU's as ASF/AMC or as BVH"
+                )
+            seen.add(motion.motion_id)
+            yield motion
+
+
+def chosen_sources(settings: MotionSettings) -> tuple[MotionSource, ...]:
+    """In a fixed order; a source without its folder, and recordings that two sources share, are errors."""
+    folders = _folders(settings)
+    wanted = settings.sources or [name for name in get_args(MotionSource) if folders.get(name, True)]
+    for name in (name for name in folders if name in wanted):
+        folder = folders[name]
+        if folder is None:
+            raise ConfigError(f"motions.sources: '{name}' needs `motions.{name}_folder`; give it or drop '{name}'")
+        if not folder.is_dir():
+            raise ConfigError(f"motions.{name}_folder: there is no folder {folder}")
+    also_cmu = sorted({"cmu", "bvh"} & set(wanted))
+    if "amass" in wanted and also_cmu and (Path(folders["amass"] or "") / "CMU").is_dir():
+        raise ConfigError(
+            f"motions.sources: AMASS's subset CMU and {also_cmu} may hold the same recordings in different splits; "
+            f"name the sources you want"
+        )
+    return tuple(name for name in get_args(MotionSource) if name in wanted)
+
+
+def _folders(settings: MotionSettings) -> dict[str, Path | None]:
+    return {"amass": settings.amass_folder, "cmu": settings.cmu_folder, "bvh": settings.bvh_folder}
+
+
+def _of_source(
+    source: MotionSource, rest: RestSkeleton, seed: int, settings: MotionSettings, report: Report
+) -> Iterable[Motion]:
+    folder = _folders(settings).get(source) or Path()
+    if source == "recorded":
+        return deepmimic.read_deepmimic(fetch_package(deepmimic.REQUIREMENT, deepmimic.SHA256), rest, FPS)
+    if source == "procedural":
+        return _draws_of_families(rest, seed)
+    if source == "amass":
+        return _long_enough(amass.AmassMotions(folder, rest, FPS, settings.amass_sampling), report)
+    return cmu.read_cmu(folder, rest, FPS) if source == "cmu" else bvh.read_bvh_folder(folder, rest, FPS)
+
+
+def _draws_of_families(rest: RestSkeleton, seed: int) -> Iterator[Motion]:
     for family in FAMILY_NAMES:
         for draw in range(len(DRAW_SPLITS)):
             name = f"{family.replace('_', '-')}-{draw}"
             draw_seed = seed * len(DRAW_SPLITS) + draw
-            motions.append(procedural_motion(family, draw_seed, SOURCE_FRAMES, FPS, rest=rest, name=name))
-    if cmu_folder is not None:
-        motions += cmu.read_cmu(cmu_folder, rest, FPS)
-    return MotionLibrary(tuple(motions), tuple(split_of(motion.motion_id) for motion in motions), rest)
+            yield procedural_motion(family, draw_seed, SOURCE_FRAMES, FPS, rest=rest, name=name)
+
+
+def _long_enough(motions: amass.AmassMotions, report: Report) -> Iterator[Motion]:
+    yield from track(motions, "AMASS", len(motions.files))
+    report(
+        f"AMASS: {len(motions.files):,} motions, of which {len(motions.dropped):,} were dropped: they have fewer than "
+        f"{amass.MINIMUM_FRAMES} frames at {motions.fps:g} fps"
+    )
 
 
 def split_of(motion_id: str) -> Split:
     """The one split in which a source motion may be seen; it follows from the id alone."""
     if motion_id.startswith("deepmimic-"):
         return _recorded_split(motion_id)
-    if motion_id.startswith("cmu-"):
+    if motion_id.startswith("amass-"):
+        return amass.split_of_subset(motion_id.removeprefix("amass-").split("/")[0])
+    if motion_id.startswith(("cmu-", "bvh-")):
         return _hashed_split(motion_id)
     draw = motion_id.rpartition("-")[2]
     if not draw.isdigit() or int(draw) >= len(DRAW_SPLITS):
@@ -165,17 +234,19 @@ def _lead_over(motion: Motion, other: Motion, rest: RestSkeleton, n_frames: int,
 
 def motions_to_table(library: MotionLibrary) -> pd.DataFrame:
     """One row a frame, as `tables.MOTIONS`."""
-    parts = [
-        pd.DataFrame({
-            "motion_id": motion.motion_id, "family": motion.family, "action": motion.action, "source": motion.source,
-            "split": split, "cyclic": motion.cyclic, "fps": np.float32(motion.fps),
-            "frame": np.arange(len(motion), dtype=np.int32),
-            "pose": unstack(motion.pose), "translation_m": unstack(motion.translation_m),
-            "contacts": unstack(motion.contacts),
-        })
-        for motion, split in zip(library.motions, library.splits, strict=True)
-    ]  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+    rows = [motion_to_rows(motion, split) for motion, split in zip(library, library.splits, strict=True)]
+    return pd.concat(rows, ignore_index=True)
+
+
+def motion_to_rows(motion: Motion, split: Split) -> pd.DataFrame:
+    """The part of the table that one motion is."""
+    return pd.DataFrame({
+        "motion_id": motion.motion_id, "family": motion.family, "action": motion.action, "source": motion.source,
+        "split": split, "cyclic": motion.cyclic, "fps": np.float32(motion.fps),
+        "frame": np.arange(len(motion), dtype=np.int32),
+        "pose": unstack(motion.pose), "translation_m": unstack(motion.translation_m),
+        "contacts": unstack(motion.contacts),
+    })  # fmt: skip
 
 
 def motions_from_table(frame: pd.DataFrame, rest: RestSkeleton) -> MotionLibrary:

@@ -73,7 +73,8 @@ def annotate_shard(
     for entry in track(usable, f"annotate {release.name}"):
         row = rows.loc[entry["video_id"]]
         people = release.people(released_video(entry))
-        chosen, frame = resampled(people.frame, entry["filmed_fps"], row["fps"], row["n_frames"])
+        rates = float(entry["filmed_fps"]), float(row["fps"])
+        chosen, frame = resampled(people.frame, *rates, int(row["n_frames"]))
         parts.append(_rows(entry, people, chosen, frame, _joints(people, chosen, body_of)))
     return pd.concat(parts, ignore_index=True) if parts else empty(TRUTH)
 
