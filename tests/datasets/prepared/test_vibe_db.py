@@ -99,6 +99,18 @@ def test_names_say_who_where_and_which_split(written_vibe_db: Written):
     assert [each.subject for each in read_all(folder / "h36m_train_25fps_db.pt")] == ["S5", "S6"]
 
 
+def test_human36m_may_have_the_14_joints_alone(written_vibe_db: Written, tmp_path: Path):
+    def keep_14(fields: dict[str, Any]) -> None:
+        fields["joints3D"] = fields["joints3D"][:, 25:39]
+
+    file = "h36m_test_front_25fps_tight_nosmpl_db.pt"
+    path = changed(written_vibe_db.folder / "h36m_train_25fps_db.pt", tmp_path, keep_14, file)
+    whole, some = read_all(written_vibe_db.folder / "h36m_train_25fps_db.pt")[0], read_all(path)[0]
+    np.testing.assert_array_equal(some.joints_m, whole.joints_m)
+    assert np.isnan(some.trunk_m).all() and some.split == "test" and some.crop_scale is not None
+    np.testing.assert_allclose(some.crop_scale, 1.2 * np.asarray(whole.crop_scale), rtol=1e-6)
+
+
 def test_a_gap_ends_a_sequence_unless_asked(written_vibe_db: Written):
     path = written_vibe_db.folder / "3dpw_train_db.pt"
     listed = list_sequences(path)[-1:]

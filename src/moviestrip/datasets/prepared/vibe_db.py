@@ -18,9 +18,10 @@ github.com/hongsukchoi/TCMR_RELEASE; both under lib/):
 - the sides of Penn Action are exchanged: penn_action_utils.py takes the first of each pair for the left one, the files
   have the right one first (VIBE's issues 154 and 256; VIBE then reads the 14 joints as Penn's 13, issue 94)
 - `joints3D`: SPIN's 49 in metres relative to the pelvis for Human3.6M and MPI-INF-3DHP (h36m_utils.py,
-  mpii3d_utils.py); for 3DPW SPIN's 49 (train) or the 14 of the H36M-style regressor (validation, test) of the neutral
-  body with the release's parameters (threedpw_utils.py). Of 3DPW the root's rotation is in the camera's frame and the
-  translation is the world's, so only places relative to each other mean anything
+  mpii3d_utils.py; TCMR's evaluate.py also takes the 14 alone of Human3.6M); for 3DPW SPIN's 49 (train) or the 14 of
+  the H36M-style regressor (validation, test) of the neutral body with the release's parameters (threedpw_utils.py). Of
+  3DPW the root's rotation is in the camera's frame and the translation is the world's, so only places relative to each
+  other mean anything
 - `pose` (n, 72) and `shape` (n, 10): 3DPW, and Human3.6M where a row is not all zeros (h36m_utils.py writes zeros
   where it has none)
 - `valid_i` of MPI-INF-3DHP's `val` files, which are its test set: mpii3d_utils.py; `theta` of AMASS,
@@ -88,7 +89,7 @@ _H36M = r"(?P<video>s_(?P<subject>\d+)_act_(?P<action>\d+)_subact_\d+_ca_(?P<cam
 _MPII3D = r"(?P<video>subj(?P<subject>\d+)(_seq(?P<sequence>\d+)_vid(?P<camera>\d+))?)_seg\d+"
 LAYOUTS = {
     "3dpw": Layout(r"(?P<video>.+_\d\d)_(?P<person>\d+)", (14, 49), 1.2, 30, joints_3d=(14, 49), has_body=True),
-    "h36m": Layout(_H36M, (49,), 1.2, 50, joints_3d=(49,), has_body=True, has_trunk=True),
+    "h36m": Layout(_H36M, (49,), 1.2, 50, joints_3d=(14, 49), has_body=True, has_trunk=True),
     "mpii3d": Layout(
         _MPII3D, (49,), 1.3, 25, 1, joints_3d=(49,), has_trunk=True, splits={"train": "train", "val": "test"}
     ),
@@ -381,7 +382,7 @@ class _Database:
         joints_m = found[:, indices_of(COMMON_14, names)]
         has_3d = np.isfinite(joints_m).all(axis=(1, 2))
         known = {"has_3d": has_3d, "joints_m": np.where(has_3d[:, None, None], joints_m, 0)}
-        if self.layout.has_trunk:
+        if self.layout.has_trunk and names is SPIN_49:
             known["trunk_m"] = found[:, indices_of(TRUNK_3, names)]
         return known
 
