@@ -131,14 +131,14 @@ def curate_shard(
                 "supervision": dataset.supervision, "first_frame": person.first_frame + first,
                 "n_frames": end - first, "fps": video["fps"], "camera": video["camera"],
             })  # fmt: skip
-            attributes += _verdicts(clip_id, person.keypoints[first:end], annotated, settings)
+            attributes += verdicts(clip_id, person.keypoints[first:end], annotated, settings)
     return (
         pd.DataFrame(clips, columns=empty(CLIPS).columns),
         pd.DataFrame(attributes, columns=empty(ATTRIBUTES).columns),
     )
 
 
-def _verdicts(clip_id: str, keypoints: Keypoints, annotated: bool, settings: CurationSettings) -> list[dict]:
+def verdicts(clip_id: str, keypoints: Keypoints, annotated: bool, settings: CurationSettings) -> list[dict]:
     joints = HMMR_25 if annotated else BODY_25
     rows = []
     for name, judge in FILTERS.items():
