@@ -120,7 +120,7 @@ def h36m_joints_m(
     for first in range(0, len(pose), POSED_AT_ONCE):
         part = slice(first, first + POSED_AT_ONCE)
         vertices_m, _ = body.forward(pose[part], betas[part], translation_m[part])
-        parts.append(np.einsum("jv,nvk->njk", body.joint_regressor_h36m, vertices_m))
+        parts.append(body.joint_regressor_h36m @ vertices_m)  # einsum takes 27 times as long
     return np.concatenate(parts).astype(np.float32)
 
 
