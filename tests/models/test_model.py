@@ -235,3 +235,15 @@ def test_the_axis_angle_gradient_is_finite_at_rest():
     ThetaLayout("axis-angle").rotations(pose)[..., 0, 1].sum().backward()
     assert pose.grad.isfinite().all()
     assert math.isclose(pose.grad.abs().max(), 1.0)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_regressor_begins_with_the_mean_person_it_is_given(form):
+    camera, pose, betas = torch.tensor([0.8, 0.1, -0.2]), 0.3 * torch.randn(72), torch.randn(10)
+    regressor = ThetaRegressor(8, ThetaLayout(form), 16, 0.0, readout=False)
+    regressor.start_from_mean(camera, pose, betas)
+    found_camera, found_pose, found_betas = regressor.layout.split(regressor.start(torch.zeros(1, 8))[0])
+    torch.testing.assert_close(found_camera, camera)
+    torch.testing.assert_close(found_betas, betas)
+    expected = ThetaLayout("axis-angle").rotations(pose)
+    torch.testing.assert_close(regressor.layout.rotations(found_pose), expected, atol=1e-5, rtol=0)

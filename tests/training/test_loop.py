@@ -12,6 +12,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
+from moviestrip.body.mean_parameters import MeanParameters
 from moviestrip.config import LossWeights
 from moviestrip.errors import ConfigError, FatalError, StorageError
 from moviestrip.geometry import SCALE_BOUNDS
@@ -263,3 +264,13 @@ def test_lost_frames_are_whole_and_as_many_as_asked_for():
     lost = (phi == 3).all(-1)
     assert (lost | (phi == 1).all(-1)).all()
     assert lost.float().mean().item() == pytest.approx(0.1, abs=0.02)
+
+
+def test_training_starts_from_the_mean_parameters_it_is_given(tmp_path, single_view):
+    mean = MeanParameters(np.float32([0.8, 0, 0]), np.full(72, 0.1, np.float32), np.ones(10, np.float32))
+    scale = small_scale(steps=1, learning_rate=1e-12, readout_start=False)
+    training = Training(single_view, scale, stick_data(), StickBody(), mean_parameters=mean)
+    train_variant(training, "single-view", 0, tmp_path)
+    weights = read_checkpoint(tmp_path / "checkpoint.pt").weights["regressor.mean"]
+    assert weights[0, 0].item() == pytest.approx(0.8, abs=1e-6)
+    torch.testing.assert_close(weights[0, -10:], torch.ones(10), atol=1e-6, rtol=0)

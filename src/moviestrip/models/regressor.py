@@ -72,6 +72,15 @@ class ThetaRegressor(nn.Module):
             nn.init.zeros_(self.readout.weight)
         self.feedback = FeedbackRegressor(width, layout.size, hidden, dropout, rectified)
 
+    def start_from_mean(
+        self, camera: Float[Tensor, " 3"], pose: Float[Tensor, " 72"], betas: Float[Tensor, " 10"]
+    ) -> None:
+        """Begin with a mean person, such as the papers' files hold; the pose is axis-angle."""
+        rest = ThetaLayout("axis-angle")
+        ours = self.layout.encode(rest.rotations(pose)) if self.layout != rest else pose
+        with torch.no_grad():
+            self.mean.copy_(self.layout.join(camera, ours, betas)[None])
+
     def forward(self, strip: Float[Tensor, "... width"]) -> Float[Tensor, "... theta"]:
         return self.feedback(strip, self.start(strip))
 

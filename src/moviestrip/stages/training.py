@@ -9,6 +9,7 @@ import pandas as pd
 
 from moviestrip import tables
 from moviestrip.config import (
+    BodySettings,
     ComputeSettings,
     EvaluationSettings,
     MotionPriorSettings,
@@ -91,6 +92,7 @@ def _score_motion_prior(
 
 def train(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
     """Train one variant on the training clips of some datasets; validation clips choose the best step."""
+    from moviestrip.body.mean_parameters import read_mean_parameters
     from moviestrip.training.compute import start_compute
     from moviestrip.training.loop import Training, train_variant
     from moviestrip.training.motion_prior import read_motion_prior
@@ -109,9 +111,13 @@ def train(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = No
     if settings.motion_prior:
         inputs["motion_prior"] = job.run.checkpoint(settings.motion_prior, seed)
         prior = read_motion_prior(inputs["motion_prior"])
+    mean = None
+    if (path := job.settings.section(BodySettings).mean_parameters) is not None:
+        mean = read_mean_parameters(path)
+        inputs["mean_parameters"] = path
     data, points = _training_data(job, datasets, files, settings), keypoints_of(job.body())
     with start_compute(job.settings.section(ComputeSettings)) as compute:
-        training = Training(settings, scale, data, points, real_motions, prior, compute)
+        training = Training(settings, scale, data, points, real_motions, prior, mean, compute)
         train_variant(training, variant, job.settings.value("seed") + seed, job.run.model(variant, seed), start)
         if compute.writes:
             job.record(job.run.checkpoint(variant, seed), "train", inputs)

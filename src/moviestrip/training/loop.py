@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import deterministic
 
+from moviestrip.body.mean_parameters import MeanParameters
 from moviestrip.config import ScaleSettings, VariantSettings
 from moviestrip.errors import ConfigError
 from moviestrip.models.autoregressor import own_predictions
@@ -65,6 +66,7 @@ class Training:
     body_points: BodyPoints  # (N, 24, 3, 3), (N, 10) to HMMR's 25 keypoints (N, 25, 3), in metres
     real_motions: RealMotions | None = None
     motion_prior: MotionPrior | None = None
+    mean_parameters: MeanParameters | None = None
     compute: Compute = ALONE
 
     @property
@@ -90,7 +92,8 @@ def train_variant(
         run = new_run(training, generator, start_from)
         start = {} if start_from is None else read_checkpoint(start_from).weights
         prior = {} if training.motion_prior is None else training.motion_prior.state_dict()
-        others = {**start, **{f"prior.{key}": value for key, value in prior.items()}}
+        mean = {} if training.mean_parameters is None else {"mean": torch.from_numpy(training.mean_parameters.theta)}
+        others = {**start, **{f"prior.{key}": value for key, value in prior.items()}, **mean}
         fingerprint = fingerprint_of(variant, name, scale, training.data, seed, compute, others)
         resume(run, last, fingerprint, compute)
         for step in track(range(run.step, steps), f"training {name}", steps - run.step):
@@ -159,6 +162,8 @@ def new_run(training: Training, generator: np.random.Generator, start_from: Path
         new = take_over(model, read_checkpoint(start_from).weights, str(start_from))
     else:
         fit_standardiser(model, data.train)
+        if (mean := training.mean_parameters) is not None:
+            model.regressor.start_from_mean(*map(torch.from_numpy, (mean.camera, mean.pose, mean.betas)))
         if scale.readout_start:
             start_from_regression(model, data, training.body_points)
     for part in variant.frozen:
