@@ -7,7 +7,7 @@ mistake into one line with the key's path and the nearest valid name.
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -454,6 +454,60 @@ class OfficialSource(Section):
     people: int = Field(1, ge=1, description="At most this many people in a video.")
 
 
+PreparedFormat = Literal["vibe_db", "hmmr_records"]
+PreparedDatabase = Literal["3dpw", "h36m", "mpii3d", "pennaction", "posetrack", "insta"]
+
+
+class PreparedSource(Section):
+    """Features that others computed, with the labels of their frames and without pictures: docs/import-features.md."""
+
+    kind: Literal["prepared"]
+    format: PreparedFormat = Field(
+        description="`vibe_db`: VIBE's and TCMR's `*_db.pt` and `*_db.h5`. `hmmr_records`: HMMR's TFRecords of training "
+        "tracks."
+    )
+    backbone: BackboneName = Field(
+        description="Network that made the features, which every variant on this dataset must read: `resnet50-spin` "
+        "for VIBE's and TCMR's files, `resnet50-hmr` for HMMR's."
+    )
+    files: dict[Split, Path] = Field(
+        {},
+        description="`vibe_db`: one file of each split that is used. Relative ones lie in `data_folders.<name of the "
+        "dataset>` of the configuration.",
+    )
+    path: Path | None = Field(
+        None,
+        description="`hmmr_records`: the folder that holds `train/*.tfrecord`. [default: `data_folders.<name of the "
+        "dataset>` of the configuration]",
+    )
+    database: PreparedDatabase | None = Field(
+        None, description="`vibe_db`: what the files hold, where their names do not begin with it."
+    )
+    crop_factor: float | None = Field(
+        None, gt=0, description="`vibe_db`: widths of the box that the features saw. [default: by the file's name]"
+    )
+    fps: float | None = Field(
+        None,
+        gt=0,
+        description="`vibe_db`: of consecutive rows. [default: the dataset's, 3DPW 30; nothing is resampled]",
+    )
+    across_gaps: bool = Field(
+        False, description="`vibe_db`: whether a sequence goes on where frames are missing, as in VIBE and TCMR."
+    )
+    people: ClassVar[int] = 1  # a detector's limit, asked of every source; here nobody is detected
+
+    def contradictions(self, tube: str) -> dict[str, bool]:
+        records, vibe_only = self.format == "hmmr_records", ("files", "database", "crop_factor", "fps", "across_gaps")
+        given = ", ".join(name for name in vibe_only if getattr(self, name))
+        return {
+            "tube: the boxes come with the features and nobody is tracked; write `tube: truth`": tube != "truth",
+            f"source.{given}: only of format vibe_db; give `path` alone": records and bool(given),
+            "source.files: is required: the file of each split, `test: 3dpw_test_db.pt`": not records
+            and not self.files,
+            "source.path: only of format hmmr_records; name `files`": not records and self.path is not None,
+        }
+
+
 class DatasetSettings(Section):
     """One dataset: where it comes from, what it plays, how it is split."""
 
@@ -470,7 +524,17 @@ class DatasetSettings(Section):
     )
     fps: float = Field(25, gt=0, description="Videos of another or a varying rate are resampled to this one.")
     split: Split | None = Field(None, description="Of every video, where the source names none.")
-    source: Annotated[RenderedSource | PackageSource | FolderSource | OfficialSource, Field(discriminator="kind")]
+    source: Annotated[
+        RenderedSource | PackageSource | FolderSource | OfficialSource | PreparedSource, Field(discriminator="kind")
+    ]
+
+    @model_validator(mode="after")
+    def _source_agrees(self) -> "DatasetSettings":
+        found = self.source.contradictions(self.tube) if isinstance(self.source, PreparedSource) else {}
+        problem = next((text for text, wrong in found.items() if wrong), None)
+        if problem is not None:
+            raise ValueError(problem)
+        return self
 
     @property
     def splits(self) -> frozenset[str]:
@@ -479,6 +543,8 @@ class DatasetSettings(Section):
             return frozenset(split for split, count in self.source.videos.items() if count)
         if isinstance(self.source, OfficialSource):
             return frozenset(self.source.splits)
+        if isinstance(self.source, PreparedSource):
+            return frozenset(self.source.files or ("train",))
         return frozenset([self.split or "train"])
 
     @property
@@ -644,9 +710,14 @@ def load_dataset(name: str, folder: Path, data_folders: Mapping[str, Path] | Non
     place = (data_folders or {}).get(name)
     if place is None:
         return found
-    if not isinstance(found.source, OfficialSource):
-        raise ConfigError(f"data_folders.{name}: config/datasets/{name}.yaml is not of a release that lies in a folder")
-    return found.model_copy(update={"source": found.source.model_copy(update={"path": place})})
+    if isinstance(found.source, OfficialSource):
+        moved: dict[str, Any] = {"path": place}
+    elif isinstance(found.source, PreparedSource):
+        files = {split: place / file for split, file in found.source.files.items()}
+        moved = {"files": files} if files else {"path": place / (found.source.path or "")}
+    else:
+        raise ConfigError(f"data_folders.{name}: config/datasets/{name}.yaml is not of data that lie in a folder")
+    return found.model_copy(update={"source": found.source.model_copy(update=moved)})
 
 
 def load_variant(name: str, folder: Path) -> VariantSettings:
@@ -718,8 +789,12 @@ DESIGN_KEYS = (
 STARTING_KEYS = ("regressor", "backbone")
 
 
-def check_variants(variants: Mapping[str, VariantSettings], default_backbone: BackboneName) -> None:
-    """What variants say about each other."""
+def check_variants(
+    variants: Mapping[str, VariantSettings],
+    default_backbone: BackboneName,
+    datasets: Mapping[str, DatasetSettings] | None = None,
+) -> None:
+    """What variants say about each other, and whether datasets that come with features have theirs."""
     for name, variant in variants.items():
         for key, doing, compared in (
             ("start_from", "starts from", STARTING_KEYS),
@@ -735,6 +810,28 @@ def check_variants(variants: Mapping[str, VariantSettings], default_backbone: Ba
                 raise ConfigError(f"variants: '{name}' {doing} '{other}', which has none of its own; name '{own}'")
             _check_alike(name, doing, other, compared, variants, default_backbone)
         _check_start(name, variants)
+        _check_prepared(name, variant, variant.backbone or default_backbone, datasets or {})
+
+
+def _check_prepared(
+    name: str, variant: VariantSettings, backbone: BackboneName, datasets: Mapping[str, DatasetSettings]
+) -> None:
+    """Of a dataset without pictures no features can be computed but those that it brings."""
+    everything = [key for key, dataset in datasets.items() if dataset.is_trained_on]
+    learnt = (variant.datasets or everything) if variant.is_trained else ()
+    for key, dataset in datasets.items():
+        if not isinstance(dataset.source, PreparedSource) or not (key in learnt or dataset.is_scored):
+            continue
+        if dataset.source.backbone != backbone:
+            raise ConfigError(
+                f"variants: '{name}' reads {backbone}, but {key} brings {dataset.source.backbone} and no pictures; "
+                f"set features.backbone or features.stand_ins"
+            )
+        if variant.occluded_copies and key in learnt:
+            raise ConfigError(
+                f"variants: '{name}' learns from occluded copies, and {key} has no pictures to make them of; write a "
+                f"variant with `extends: {name}` and `occluded_copies: false`"
+            )
 
 
 def _check_alike(

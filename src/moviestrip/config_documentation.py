@@ -13,7 +13,9 @@ from moviestrip.config import (
     DatasetSettings,
     FolderSource,
     LossWeights,
+    OfficialSource,
     PackageSource,
+    PreparedSource,
     RenderedSource,
     VariantSettings,
 )
@@ -40,7 +42,7 @@ def markdown() -> str:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             sections.append(_section(f"config.yaml: {name}", field.annotation))
     sections.append(_section("config/datasets/NAME.yaml", DatasetSettings))
-    for kind in (RenderedSource, PackageSource, FolderSource):
+    for kind in (RenderedSource, PackageSource, FolderSource, OfficialSource, PreparedSource):
         sections.append(_section(f"config/datasets/NAME.yaml: source, kind {_kind(kind)}", kind))
     sections.append(_section("config/variants/NAME.yaml", VariantSettings))
     sections.append(_section("config/variants/NAME.yaml: loss_weights", LossWeights))

@@ -200,7 +200,7 @@ def config_check(files: Annotated[list[Path] | None, typer.Argument()] = None) -
     config = configuration(files)
     folder = config_folder(files)
     datasets = {name: load_dataset(name, folder, config.data_folders) for name in config.datasets}
-    check_variants(load_variants(config, folder, datasets), config.features.backbone)
+    check_variants(load_variants(config, folder, datasets), config.features.backbone, datasets)
     print(f"ok: {config.name}, {len(config.datasets)} datasets, {len(config.variants)} variants")
 
 
