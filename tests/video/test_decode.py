@@ -22,7 +22,7 @@ def numbers(path, fps=None):
 
 
 def test_every_frame_in_order(video):
-    assert probe(video) == VideoFacts(64, 48, 25.0, 30)
+    assert probe(video) == VideoFacts(64, 48, 25.0, 30, 25.0)
     assert numbers(video) == list(range(30))
     assert next(frames(video)).dtype == np.uint8
 
@@ -65,7 +65,7 @@ def test_fault_07_a_rotation_flag_is_applied(tmp_path, video, degrees):
 @pytest.mark.faults
 def test_fault_07_an_odd_size(tmp_path):
     path = write_video(tmp_path / "odd.mkv", width_px=65, height_px=47, pixel_format="yuv444p")
-    assert probe(path) == VideoFacts(65, 47, 25.0, 30)
+    assert probe(path) == VideoFacts(65, 47, 25.0, 30, 25.0)
     assert next(frames(path)).shape == (47, 65, 3)
     assert numbers(path) == list(range(30))
 

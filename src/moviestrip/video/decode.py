@@ -34,12 +34,13 @@ MAXIMUM_FRAMES = 2_000_000
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What a full decode found: the size after rotation, the rate and the number of frames at that rate."""
+    """What a full decode found: the size after rotation, the rate, the number of frames at that rate, the file's rate."""
 
     width_px: int
     height_px: int
     fps: float
     n_frames: int
+    filmed_fps: float
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def probe(path: Path, fps: float | None = None) -> VideoFacts:
     assert first is not None  # _timed_frames refuses an empty stream
     turned = first.rotation % 180 != 0
     width_px, height_px = (first.height, first.width) if turned else (first.width, first.height)
-    return VideoFacts(width_px, height_px, float(fps if fps is not None else native_fps), n_frames)
+    return VideoFacts(width_px, height_px, float(fps if fps is not None else native_fps), n_frames, float(native_fps))
 
 
 def frames(path: Path, fps: float | None = None) -> Iterator[Image]:

@@ -36,7 +36,7 @@ class PlannedVideo:
     subject: str = ""
     action: str = ""
     camera: str = ""
-    filmed_fps: float = 0  # of a folder of images
+    filmed_fps: float = 0  # of a folder of images, which states none; a file says it itself
 
     @classmethod
     def from_plan(cls, entry: Mapping[str, Any]) -> "PlannedVideo":
@@ -117,13 +117,14 @@ def _row(
         "action": video.action, "source": video.source, "path": Path(os.path.relpath(path, results)).as_posix(),
         "sha256": digest_of(path) if path.exists() else "", "status": "ok", "reason": "",
         "width_px": 0, "height_px": 0, "fps": fps, "n_frames": 0,
-        "camera": video.camera, "filmed_fps": video.filmed_fps if path.is_dir() else 0.0,
+        "camera": video.camera, "filmed_fps": 0.0,
     }  # fmt: skip
     try:
         facts = probe_folder(path, video.filmed_fps, fps) if path.is_dir() else probe(path, fps)
     except QuarantineError as error:
         return {**row, "status": error.reason, "reason": error.detail}
-    return {**row, "width_px": facts.width_px, "height_px": facts.height_px, "n_frames": facts.n_frames}
+    found = {name: getattr(facts, name) for name in ("width_px", "height_px", "n_frames", "filmed_fps")}
+    return {**row, **found}
 
 
 def frames_of(results_folder: Path) -> Callable[[Mapping[str, Any]], Iterator[Image]]:

@@ -41,7 +41,7 @@ def probe_folder(folder: Path, filmed_fps: float, fps: float) -> VideoFacts:
             )
         count += 1
     assert size is not None  # folder_frames refuses an empty folder
-    return VideoFacts(size[1], size[0], fps, count)
+    return VideoFacts(size[1], size[0], fps, count, filmed_fps)
 
 
 def folder_frames(folder: Path, filmed_fps: float, fps: float) -> Iterator[Image]:

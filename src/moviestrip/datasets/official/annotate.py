@@ -11,7 +11,7 @@ from moviestrip.body.load import Body
 from moviestrip.config import DatasetSettings, OfficialSource
 from moviestrip.datasets.official import release_named
 from moviestrip.datasets.official.base import TRUNK_3, Gender, People, Release, ReleasedVideo
-from moviestrip.errors import ConfigError
+from moviestrip.errors import ConfigError, StorageError
 from moviestrip.progress import track
 from moviestrip.skeleton import COMMON_14, H36M_17, indices_of
 from moviestrip.tables import TRUTH, empty, unstack
@@ -73,10 +73,19 @@ def annotate_shard(
     for entry in track(usable, f"annotate {release.name}"):
         row = rows.loc[entry["video_id"]]
         people = release.people(released_video(entry))
-        rates = float(entry["filmed_fps"]), float(row["fps"])
-        chosen, frame = resampled(people.frame, *rates, int(row["n_frames"]))
+        chosen, frame = resampled(people.frame, _filmed_fps(row), float(row["fps"]), int(row["n_frames"]))
         parts.append(_rows(entry, people, chosen, frame, _joints(people, chosen, body_of)))
     return pd.concat(parts, ignore_index=True) if parts else empty(TRUTH)
+
+
+def _filmed_fps(video: Mapping[str, Any]) -> float:
+    """The rate by which the video's frames were counted when it was fetched, whatever its release says."""
+    filmed_fps = float(video["filmed_fps"])
+    if not filmed_fps > 0:
+        raise StorageError(
+            f"{video['path']}: the videos table does not know its rate; delete the table and fetch the shard again"
+        )
+    return filmed_fps
 
 
 def resampled(frame: np.ndarray, filmed_fps: float, fps: float, n_frames: int) -> tuple[np.ndarray, np.ndarray]:
