@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import Int
+from PIL import Image as PillowImage
 
 from moviestrip.errors import QuarantineError
 from moviestrip.video.decode import Image, VideoFacts
@@ -16,7 +16,9 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 
 
 def image_files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    """The images in the order of their names; hidden files, such as macOS' ._000001.jpg, are none."""
+    found = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
 def shown_at(n_frames: int, filmed_fps: float, fps: float) -> Int[np.ndarray, " instants"]:
@@ -52,10 +54,19 @@ def folder_frames(folder: Path, filmed_fps: float, fps: float) -> Iterator[Image
     if not files:
         raise _bad(folder, f"the folder holds no images ({', '.join(IMAGE_SUFFIXES)})")
     for index in shown_at(len(files), filmed_fps, fps):
-        image = cv2.imread(str(files[index]), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        if image is None:
-            raise _bad(folder, f"{files[index].name} is not a readable image")
-        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        yield _read(folder, files[index])
+
+
+def _read(folder: Path, file: Path) -> Image:
+    """An image as stored, whatever the camera noted of its orientation: labels are of these pixels.
+
+    OpenCV would fill the rest of a JPEG that is cut short with grey.
+    """
+    try:
+        with PillowImage.open(file) as image:
+            return np.array(image.convert("RGB"))  # not a view: figures draw on frames
+    except (OSError, ValueError, SyntaxError, PillowImage.DecompressionBombError) as error:
+        raise _bad(folder, f"{file.name} is not a readable image ({error})") from error
 
 
 def _bad(folder: Path, detail: str) -> QuarantineError:
