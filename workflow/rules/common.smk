@@ -14,6 +14,7 @@ from moviestrip.config import (
 from moviestrip.datasets.plan import plan_shards
 from moviestrip.errors import MoviestripError
 from moviestrip.layout import RunFolder
+from moviestrip.papers.readiness import require_ready
 from moviestrip.settings import StageSettings
 
 CONFIG_FOLDER = Path(workflow.basedir) / "config"
@@ -36,6 +37,7 @@ DATASETS = {
     for name in CONFIG.datasets
 }
 VARIANTS = or_stop(load_variants, CONFIG, CONFIG_FOLDER, DATASETS)
+or_stop(require_ready, CONFIG, DATASETS, VARIANTS, CONFIG_FOLDER)
 SHARDS = {
     name: or_stop(plan_shards, RUN, name, dataset, CONFIG.rendering, CONFIG.seed)
     for name, dataset in DATASETS.items()

@@ -69,7 +69,7 @@ def test_a_file_is_resampled_from_its_own_rate(fetched):
 
 def test_a_table_that_does_not_know_the_rate_is_refused(fetched):
     release, planned, videos, _ = fetched
-    with pytest.raises(StorageError, match="does not know its rate.*fetch"):
+    with pytest.raises(StorageError, match=r"does not know its rate.*fetch"):
         annotate_shard(release, planned, videos.assign(filmed_fps=0.0), no_body)
 
 
