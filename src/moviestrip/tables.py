@@ -7,6 +7,7 @@ promise more than `MAXIMUM_TABLE_BYTES` before a single page is decoded; pages c
 
 import contextlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -339,7 +340,8 @@ def stack(column: pd.Series, *shape: int) -> np.ndarray:
 
 def unstack(values: np.ndarray) -> list[np.ndarray]:
     """The inverse of `stack`: (rows, ...) to one flat float32 array per row."""
-    return list(np.asarray(values, np.float32).reshape(len(values), -1))
+    size = math.prod(values.shape[1:])  # -1 would not be known of no rows
+    return list(np.asarray(values, np.float32).reshape(len(values), size))
 
 
 def values_of(table: pa.Table, name: str) -> np.ndarray:
