@@ -2,6 +2,7 @@
 
 import pickle
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -17,8 +18,10 @@ from moviestrip.body.load import Body, load_body
 from moviestrip.body.points import PosedPoints, keypoint_regressor
 from moviestrip.cli import app
 from moviestrip.config import BodySettings
+from moviestrip.datasets.official.base import TRUNK_3
 from moviestrip.errors import ConfigError, StorageError
-from moviestrip.evaluation.protocols import HMMR, PROTOCOLS, VIBE
+from moviestrip.evaluation.meshes import BodyPoses, h36m_joints
+from moviestrip.evaluation.protocols import HMMR, MPI_INF_3DHP, PROTOCOLS, VIBE
 from moviestrip.evaluation.score import score_predictions
 from moviestrip.exports.motion import PersonMotion, Placement
 from moviestrip.exports.vibe import write_vibe
@@ -28,6 +31,7 @@ from moviestrip.scoring.match import _overlap
 from moviestrip.scoring.pickles import read_pickle
 from moviestrip.scoring.score import Report, Truth, score_file
 from moviestrip.scoring.truth import read_truth
+from moviestrip.skeleton import H36M_17, indices_of
 from moviestrip.tables import PREDICTIONS, unstack, write_table
 
 FRAMES, FIRST_FRAME, IMAGE_SIZE_PX = 12, 5, (640, 360)
@@ -85,7 +89,7 @@ class World:
             "clip_id": clip, "frame": range(FRAMES), "video_frame": range(FIRST_FRAME, FIRST_FRAME + FRAMES),
             "box_center_px": unstack(place.box_center_px), "box_scale": place.box_scale,
             "keypoints_2d": unstack(keypoints), "has_3d": True, "joints_3d_m": unstack(points[:, common_in_25()]),
-            "pose": unstack(pose), "betas": unstack(betas), "burst": "none",
+            "has_body": True, "pose": unstack(pose), "betas": unstack(betas), "burst": "none",
         })  # fmt: skip
 
     def predictions(self) -> pd.DataFrame:
@@ -235,6 +239,18 @@ def test_a_file_can_be_the_truth(world: World, tmp_path: Path):
     assert found["accel_error"] == pytest.approx(expected, rel=1e-4)
     with pytest.raises(ConfigError, match="spin needs pose and betas"):
         score_file(tmp_path / "mine.npz", truth, PROTOCOLS["spin"], world.body)
+
+
+def test_truth_of_17_joints_needs_no_body(world: World, tmp_path: Path):
+    truth, path = world.truth, tmp_path / "predictions.parquet"
+    write_table(path, world.predictions(), PREDICTIONS)
+    without = replace(truth, labels=truth.labels.assign(has_body=False), has_body=False)
+    with pytest.raises(ConfigError, match=r"--protocol mpi-inf-3dhp needs pose .* the truth lacks a body"):
+        score_file(path, without, MPI_INF_3DHP, world.body)
+    trunk = np.concatenate([h36m_joints(world.body, BodyPoses(*world.true[clip])) for clip in PLACES_PX])
+    labels = without.labels.assign(trunk_3d_m=unstack(trunk[:, indices_of(TRUNK_3, H36M_17)]))
+    stored = score_file(path, replace(without, labels=labels, has_trunk=True), MPI_INF_3DHP, world.body).table
+    assert {"mpjpe", "pck_3d"} <= set(stored["metric"]) and (stored["frames"] > 0).all()
 
 
 def test_the_command_prints_and_writes_the_same_table(world: World, free_body: Path, tmp_path: Path):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from moviestrip.errors import FatalError
+from moviestrip.errors import ConfigError, FatalError
 from moviestrip.evaluation.baselines import (
     held_still,
     nearest_forecasts,
@@ -150,6 +150,32 @@ def test_frames_without_truth_are_not_counted_and_missing_labels_are_an_error(cl
         score_forecasts(forecasts, missing, clip_table(clips), PHD, "some", 0)
     with pytest.raises(FatalError, match="of 31 horizons, 30 are there from frame 14 of clip test-00"):
         scored(forecasts.drop(index=5), clips)
+
+
+def test_forecasts_of_other_cameras_do_not_count_where_the_protocol_chooses(clips):
+    forecasts, names = perfect_forecasts(clips, every_frames=25), clip_table(clips)
+    for cameras, counted in ((("54138969", "60457274", "55011271"), 1), (("0", "1", "2"), 3)):
+        filmed = names.assign(camera=cameras)
+        for protocol, expected in ((protocol_named("hmmr"), counted), (PHD, 3)):
+            scores = score_forecasts(forecasts, labels_of(clips), filmed, protocol, "some", 0)
+            assert scores["clip_id"].nunique() == expected
+
+
+def test_forecast_frames_that_the_dataset_does_not_trust_count_only_where_that_is_ignored(clips):
+    forecasts = perfect_forecasts(clips, every_frames=1)  # four starts, the last at frame 17
+    labels = labels_of(clips)
+    doubted = labels.assign(trusted=labels["frame"] != 16)
+    for protocol, frames in ((PHD, 4), (replace(PHD, trusted="positions and accelerations"), 3)):
+        scores = score_forecasts(forecasts, doubted, clip_table(clips), protocol, "some", 0)
+        direct = scores[~scores["dtw"] & (scores["horizon"] == 1) & scores["metric"].isin(["pck", "pa_mpjpe"])]
+        assert set(direct["frames"]) == {frames}
+
+
+def test_forecasts_are_compared_with_the_stored_truth_alone(clips):
+    forecasts, men = perfect_forecasts(clips), labels_of(clips).assign(gender="male")
+    assert len(score_forecasts(forecasts, men, clip_table(clips), PHD, "some", 0))
+    with pytest.raises(ConfigError, match="'vibe' poses the truth with the neutral body, which is not done for fore"):
+        score_forecasts(forecasts, men, clip_table(clips), protocol_named("vibe"), "some", 0)
 
 
 def test_held_still_repeats_the_present_of_every_start(tmp_path, clips):

@@ -5,8 +5,22 @@ from typing import get_args
 import pytest
 
 from moviestrip.config import EvaluationSettings
+from moviestrip.datasets.official import h36m
 from moviestrip.errors import ConfigError
-from moviestrip.evaluation.protocols import HMMR, PHD, PROTOCOLS, TCMR, VIBE, VIBE_OFFICIAL, describe, protocol_named
+from moviestrip.evaluation.protocols import (
+    CAMERAS_OF_H36M,
+    HMMR,
+    MPI_INF_3DHP,
+    PHD,
+    PROTOCOLS,
+    SPIN,
+    TCMR,
+    TCMR_TABLE6,
+    VIBE,
+    VIBE_OFFICIAL,
+    describe,
+    protocol_named,
+)
 from moviestrip.papers.printed import printed_tables, table_names
 from moviestrip.papers.protocols import PROTOCOL_OF_TABLE, metrics_on, protocol_of, protocols_on
 from moviestrip.papers.worlds import PAPER_DATASETS
@@ -16,11 +30,16 @@ from moviestrip.skeleton import H36M_17, JOINT_SETS, MPI_INF_3DHP_17
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_every_choice_has_a_source(name):
     protocol = PROTOCOLS[name]
-    lines = describe(protocol).splitlines()
-    assert lines[0].startswith(f"{name}: ") and protocol.name == name
-    assert len(lines) == 1 + len(protocol.choices()) + len(protocol.not_here)
-    for line in lines[1:]:
-        assert len(line.split(": ", 1)[1]) > 20 and len(line) < 240
+    title, *lines = describe(protocol).splitlines()
+    assert title.startswith(f"{name}: ") and protocol.name == name
+    assert max(map(len, (title, *lines))) <= 80
+    begun = [line for line in lines if not line.startswith("   ")]
+    assert len(begun) == len(protocol.choices()) + len(protocol.not_here)
+    words = " ".join(" ".join(lines).split())
+    for choice_name in protocol.choices():
+        assert f"{choice_name} = " in words and f": {protocol.source_of(choice_name)}" in words
+        assert len(protocol.source_of(choice_name)) > 20
+    assert all(f"not here: {line}" in words for line in protocol.not_here)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=PROTOCOLS)
@@ -42,6 +61,22 @@ def test_what_tells_the_protocols_apart():
     assert PHD.horizons_frames == (1, 5, 10, 20, 30) and PHD.condition_frames == 15
     assert MPI_INF_3DHP_17.index("pelvis") == 14 and set(MPI_INF_3DHP_17) == set(H36M_17)
     assert all(protocol.joints in JOINT_SETS for protocol in PROTOCOLS.values())
+
+
+def test_who_counts_which_cameras_frames_and_bodies():
+    assert CAMERAS_OF_H36M[0] == h36m.CAMERAS
+    for protocol in PROTOCOLS.values():
+        chooses = protocol in (HMMR, TCMR_TABLE6)
+        assert [camera for camera in h36m.CAMERAS if protocol.counts_camera(camera)] == (
+            [h36m.FRONTAL_CAMERA] if chooses else list(h36m.CAMERAS)
+        )
+        assert all(protocol.counts_camera(camera) for camera in ("", "0", "1", "2", "3", "8"))
+    assert {name for name, protocol in PROTOCOLS.items() if protocol.trusted == "ignored"} == {
+        "hmmr", "vibe", "vibe-official", "phd"
+    }  # fmt: skip
+    assert TCMR.trusted == SPIN.trusted == "positions and accelerations"
+    assert MPI_INF_3DHP.trusted == "positions and middle frames"
+    assert {name for name, protocol in PROTOCOLS.items() if protocol.truth_body == "own"} == {"hmmr", "spin", "phd"}
 
 
 def test_names_are_those_of_the_configuration():

@@ -1,5 +1,6 @@
 """Scoring against a plain frame-by-frame reference, and what it refuses."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from moviestrip.body.load import Body, load_body
 from moviestrip.config import BodySettings
 from moviestrip.errors import ConfigError, FatalError
 from moviestrip.evaluation import metrics
-from moviestrip.evaluation.protocols import HMMR, MPI_INF_3DHP, SPIN, TCMR, VIBE, VIBE_OFFICIAL
+from moviestrip.evaluation.meshes import BodyPoses, h36m_joints
+from moviestrip.evaluation.protocols import HMMR, MPI_INF_3DHP, SPIN, TCMR, TCMR_TABLE6, VIBE, VIBE_OFFICIAL
 from moviestrip.evaluation.score import score_predictions, score_under
-from moviestrip.skeleton import COMMON_14, H36M_17
+from moviestrip.skeleton import COMMON_14, H36M_17, indices_of
 
 FRAMES = {"a": 9, "b": 12, "c": 2}
 
@@ -37,7 +39,7 @@ def world() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
                 "clip_id": clip, "frame": frame, "video_frame": frame, "box_center_px": np.full(2, 100.0),
                 "box_scale": 0.5, "keypoints_2d": keypoints.ravel(), "has_3d": clip != "c",
                 "joints_3d_m": joints.ravel() + 3, "pose": np.zeros(72), "betas": np.zeros(10),
-                "translation_m": np.zeros(3), "intrinsics_px": np.zeros(4),
+                "translation_m": np.zeros(3), "intrinsics_px": np.zeros(4), "has_body": False,
                 "burst": "blur" if clip == "b" and frame in (2, 3) else "none",
             })  # fmt: skip
             predictions.append({
@@ -49,7 +51,8 @@ def world() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
         "clip_id": list(FRAMES), "dataset": "street", "action": ["walk", "run", ""],
         "motion_id": ["walk-1", "run-2", ""], "video_id": ["v1", "v2", "v3"],
     })  # fmt: skip
-    return pd.DataFrame(predictions).sample(frac=1, random_state=0), pd.DataFrame(labels), clips
+    labels = tables.with_defaults(pd.DataFrame(labels), tables.LABELS)
+    return pd.DataFrame(predictions).sample(frac=1, random_state=0), labels, clips
 
 
 def test_scores_equal_a_loop_over_frames(world):
@@ -168,6 +171,7 @@ def long_world(counts: dict[str, int], body: bool = False) -> tuple[pd.DataFrame
             labels.append({
                 "clip_id": clip, "frame": frame, "box_scale": 0.5, "keypoints_2d": keypoints.ravel(), "has_3d": True,
                 "joints_3d_m": joints.ravel(), "pose": pose, "betas": rng.normal(0, 1, 10) * body, "burst": "none",
+                "has_body": body,
             })  # fmt: skip
             predictions.append({
                 "clip_id": clip, "frame": frame, "keypoints_2d": keypoints[:, :2].ravel(),
@@ -176,7 +180,7 @@ def long_world(counts: dict[str, int], body: bool = False) -> tuple[pd.DataFrame
             })  # fmt: skip
     names = list(counts)
     clips = pd.DataFrame({"clip_id": names, "dataset": "d", "action": "", "motion_id": names, "video_id": names})
-    return pd.DataFrame(predictions), pd.DataFrame(labels), clips
+    return pd.DataFrame(predictions), tables.with_defaults(pd.DataFrame(labels), tables.LABELS), clips
 
 
 def joints_of_table(table: pd.DataFrame) -> np.ndarray:
@@ -254,6 +258,187 @@ def test_joints_that_the_truth_lacks_are_named(smpl_like):
     with pytest.raises(ConfigError, match=r"'spin' measures pelvis, but no body was given"):
         score_predictions(*world, SPIN, "v", 0)
     assert not {"pve", "mesh_posed"} & set(score_predictions(*world, VIBE, "v", 0, smpl_like)["metric"])
+
+
+def value_of(scores: pd.DataFrame, metric: str) -> float:
+    rows = scores[(scores["metric"] == metric) & (scores["condition"] == "all")]
+    return float(rows["value"].iloc[0])
+
+
+def test_a_pose_of_zeros_is_a_body_where_the_labels_say_so(smpl_like):
+    predictions, labels, clips = long_world({"a": 3}, body=True)
+    at_rest = labels.assign(pose=[np.zeros(72, np.float32)] * 3)
+    scores = score_predictions(predictions, at_rest, clips, VIBE, "v", 0, smpl_like)
+    assert "pve" in set(scores["metric"])
+    unknown = score_predictions(predictions, labels.assign(has_body=False), clips, VIBE, "v", 0, smpl_like)
+    assert "pve" not in set(unknown["metric"])
+
+
+def test_seventeen_joints_are_the_stored_ones_where_the_truth_has_no_body(smpl_like):
+    predictions, labels, clips = long_world({"a": 4})
+    trunk = np.random.default_rng(2).standard_normal((4, 3, 3)).astype(np.float32)
+    stored = labels.assign(trunk_3d_m=tables.unstack(trunk))
+    scores = score_predictions(predictions, stored, clips, MPI_INF_3DHP, "v", 0, smpl_like)
+    poses = BodyPoses(*(tables.stack(predictions[name]) for name in ("pose", "betas")))
+    names = (*COMMON_14, "pelvis", "spine", "head")
+    predicted = h36m_joints(smpl_like, poses)[:, indices_of(names, H36M_17)]
+    target = np.concatenate([tables.stack(stored["joints_3d_m"], 14, 3), trunk], 1)
+    distances = np.linalg.norm((predicted - predicted[:, 14:15]) - (target - target[:, 14:15]), axis=-1)
+    assert value_of(scores, "mpjpe") == pytest.approx(distances.mean() * 1000, rel=1e-4)
+    half = stored.assign(trunk_3d_m=[*stored["trunk_3d_m"][:2], *labels["trunk_3d_m"][2:]])  # two frames are not known
+    fewer = score_predictions(predictions, half, clips, MPI_INF_3DHP, "v", 0, smpl_like)
+    assert value_of(fewer, "mpjpe") == pytest.approx(distances[:2].mean() * 1000, rel=1e-4)
+    without_trunk = [score_predictions(predictions, table, clips, TCMR, "v", 0) for table in (labels, stored)]
+    pd.testing.assert_frame_equal(*without_trunk)
+
+
+H36M_CAMERAS = ("54138969", "60457274", "55011271")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "cameras", "counted"),
+    [
+        (HMMR, H36M_CAMERAS, {"b"}),
+        (TCMR_TABLE6, H36M_CAMERAS, {"b"}),
+        (TCMR_TABLE6, ("01", "04", "02"), {"b"}),
+        (HMMR, ("0", "3", "2"), {"a", "b", "c"}),
+        (HMMR, ("", "", ""), {"a", "b", "c"}),
+        (HMMR, ("54138969", "", "3"), {"b", "c"}),
+        (TCMR, H36M_CAMERAS, {"a", "b", "c"}),
+        (VIBE, H36M_CAMERAS, {"a", "b", "c"}),
+    ],
+)
+def test_only_the_cameras_of_the_protocol_count(world, protocol, cameras, counted):
+    predictions, labels, clips = world
+    sure = labels.assign(has_3d=True)
+    scores = score_predictions(predictions, sure, clips.assign(camera=cameras), protocol, "v", 0)
+    assert set(scores["clip_id"]) == counted
+    everything = score_predictions(predictions, sure, clips, protocol, "v", 0)
+    same = everything[everything["clip_id"].isin(counted)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(scores, same)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "positions", "triplets"),
+    [("ignored", 9, 7), ("positions and middle frames", 7, 5), ("positions and accelerations", 7, 1)],
+)
+def test_frames_that_the_dataset_does_not_trust(trusted, positions, triplets):
+    predictions, labels, clips = long_world({"a": 9})
+    protocol = replace(TCMR, trusted=trusted)
+    before = score_predictions(predictions, labels, clips, protocol, "v", 0)
+    assert set(before.set_index("metric")["frames"].loc[["mpjpe", "accel_error"]]) == {9, 7}
+    doubted = labels.assign(trusted=~np.isin(labels["frame"], (3, 6)))
+    scores = score_predictions(predictions, doubted, clips, protocol, "v", 0).set_index("metric")
+    assert scores["frames"].loc[["mpjpe", "pa_mpjpe"]].tolist() == [positions] * 2
+    assert scores["frames"].loc[["accel", "accel_error"]].tolist() == [triplets] * 2
+    predicted, target = joints_of_table(predictions), joints_of_table(labels)
+    kept = np.ones(9, bool) if trusted == "ignored" else doubted["trusted"].to_numpy()
+    assert scores["value"]["mpjpe"] == pytest.approx(metrics.mpjpe(predicted, target)[kept].mean() * 1000, rel=1e-5)
+    whole = np.stack([kept[:-2], kept[1:-1], kept[2:]]).all(0)
+    counted = whole if trusted == "positions and accelerations" else kept[1:-1]
+    errors = metrics.acceleration_error(predicted, target)[counted]
+    assert scores["value"]["accel_error"] == pytest.approx(errors.mean() * 1000, rel=1e-5)
+
+
+def test_2d_and_meshes_follow_the_datasets_trust_too(smpl_like):
+    predictions, labels, clips = long_world({"a": 4}, body=True)
+    doubted = labels.assign(trusted=[True, False, True, False])
+    protocol = replace(HMMR, trusted="positions and accelerations")
+    frames = {
+        choice.trusted: score_predictions(predictions, doubted, clips, choice, "v", 0, smpl_like)
+        .set_index("metric")["frames"]
+        .loc[["pck", "mesh_posed", "mesh_unposed"]]
+        .tolist()
+        for choice in (HMMR, protocol)
+    }
+    assert frames == {"ignored": [4, 4, 4], "positions and accelerations": [2, 2, 2]}
+
+
+@pytest.fixture(scope="module")
+def mans_body(smpl_like) -> Body:
+    """Another body: taller, and its shape counts for less."""
+    layer = copy.deepcopy(smpl_like.layer)
+    layer.v_template *= 1.1
+    layer.shapedirs *= 0.5
+    return replace(smpl_like, name="man", v_template=layer.v_template.numpy(), layer=layer)
+
+
+def gendered_world(body_of_truth: Body, gender: str = "male") -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """One clip whose stored joints are those of a body, as an annotation without joints is filled in."""
+    predictions, labels, clips = long_world({"a": 5}, body=True)
+    poses = BodyPoses(*(tables.stack(labels[name]) for name in ("pose", "betas")))
+    joints = h36m_joints(body_of_truth, poses)
+    return (
+        predictions,
+        labels.assign(
+            gender=gender,
+            joints_3d_m=tables.unstack(joints[:, indices_of(COMMON_14, H36M_17)]),
+            trunk_3d_m=tables.unstack(joints[:, indices_of(("pelvis", "spine", "head"), H36M_17)]),
+        ),
+        clips,
+    )
+
+
+def test_truth_is_posed_with_the_body_that_the_protocol_names(smpl_like, mans_body):
+    predictions, labels, clips = gendered_world(mans_body)
+    poses = BodyPoses(*(tables.stack(labels[name]) for name in ("pose", "betas")))
+    asked = []
+
+    def body_of(gender):
+        asked.append(gender)
+        return mans_body
+
+    def scores(protocol):
+        return score_predictions(predictions, labels, clips, protocol, "v", 0, smpl_like, body_of=body_of)
+
+    predicted = tables.stack(predictions["joints_3d_m"], 14, 3)
+    own, neutral = (h36m_joints(body, poses)[:, indices_of(COMMON_14, H36M_17)] for body in (mans_body, smpl_like))
+    for protocol, truth in ((HMMR, own), (VIBE, neutral), (TCMR, neutral)):
+        expected = metrics.mpjpe(metrics.center_on_hips(predicted), metrics.center_on_hips(truth)).mean() * 1000
+        assert value_of(scores(protocol), "mpjpe") == pytest.approx(expected, rel=1e-4)
+    assert set(asked) == {"male"}  # and of no sex that the labels do not hold
+    asked.clear()
+    scores(VIBE)
+    assert asked == []
+    posed = BodyPoses(*(tables.stack(predictions[name]) for name in ("pose", "betas")))
+    both = h36m_joints(smpl_like, posed), h36m_joints(smpl_like, poses)
+    distances = np.linalg.norm(np.subtract(*(joints - joints[:, :1] for joints in both)), axis=-1)
+    assert value_of(scores(MPI_INF_3DHP), "mpjpe") == pytest.approx(distances.mean() * 1000, rel=1e-4)
+
+
+def test_meshes_of_the_truth_are_those_of_its_own_body(smpl_like, mans_body):
+    predictions, labels, clips = gendered_world(mans_body, "female")
+    sides = [[tables.stack(table[name]) for name in ("pose", "betas")] for table in (predictions, labels)]
+    both = score_under(
+        (HMMR, VIBE), predictions, labels, clips, "v", 0, smpl_like, True, 1, body_of=lambda _: mans_body
+    )
+    both = both[both["condition"] == "all"].set_index("metric")["value"]
+    predicted = smpl_like.forward(*sides[0])[0]
+    for metric, body in (("mesh_posed", mans_body), ("pve", smpl_like)):
+        expected = np.linalg.norm(predicted - body.forward(*sides[1])[0], axis=-1).mean() * 1000
+        assert both[metric] == pytest.approx(expected, rel=1e-4)
+    at_rest = smpl_like.forward(0 * sides[0][0], sides[0][1])[0] - mans_body.forward(0 * sides[1][0], sides[1][1])[0]
+    assert both["mesh_unposed"] == pytest.approx(np.linalg.norm(at_rest, axis=-1).mean() * 1000, rel=1e-4)
+
+
+def test_with_one_body_for_all_the_sex_changes_nothing(smpl_like):
+    protocols = (HMMR, VIBE, SPIN, MPI_INF_3DHP)
+    found, plain = (
+        score_under(
+            protocols, *gendered_world(smpl_like, gender), "v", 0, smpl_like, True, 1, body_of=lambda _: smpl_like
+        )
+        for gender in ("male", "unknown")
+    )
+    pd.testing.assert_frame_equal(found, plain, rtol=1e-4)
+
+
+def test_a_body_that_is_needed_and_not_given_is_named(smpl_like, mans_body):
+    world = gendered_world(mans_body)
+    with pytest.raises(ConfigError, match="'vibe' poses the truth with the neutral body, but none was given"):
+        score_predictions(*world, VIBE, "v", 0)
+    with pytest.raises(FatalError, match="the truth holds bodies that are male; pass `body_of`"):
+        score_predictions(*world, HMMR, "v", 0, smpl_like)
+    assert "mpjpe" in set(score_predictions(*world, HMMR, "v", 0)["metric"])  # its stored joints are enough
 
 
 def test_a_missing_prediction_is_named(world):

@@ -126,7 +126,7 @@ def score(
     if forecast:
         report = score_forecast_file(file, against, how, body, by, asked, DtwOptions.of(settings.dtw), *certainty)
     else:
-        report = score_file(file, against, how, body, by, meshes, *certainty)
+        report = score_file(file, against, how, body, by, meshes, *certainty, body_of=job.body_for)
     write_report(report, out)
     _print_report(report, COLUMNS if forecast else tuple(report.table.columns))
     print(f"written: {out}")

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from moviestrip.errors import FatalError
+from moviestrip.errors import ConfigError, FatalError
 from moviestrip.evaluation import metrics
 from moviestrip.evaluation.dtw import DEFAULT, DtwOptions, dtw_errors, mean_up_to_horizon
 from moviestrip.evaluation.protocols import UP_TO_HORIZON, Protocol
-from moviestrip.evaluation.score import MM, PERCENT, groups_of
+from moviestrip.evaluation.score import GENDERS, MM, PERCENT, groups_of
 from moviestrip.skeleton import COMMON_14
-from moviestrip.tables import SCORES, empty, stack
+from moviestrip.tables import CLIPS, LABELS, SCORES, empty, stack, with_defaults
 
 MEASURED = ("pck", "pa_mpjpe")
 KINDS = ("forecast", "dynamics")  # what FORECASTS hold, and the `condition` of their scores
@@ -36,6 +36,7 @@ class Moments:
     target_m: np.ndarray  # (N, H, 14, 3)
     points_m: np.ndarray  # (N, H, 25, 3) predicted too
     target_px: np.ndarray  # (N, H, 25, 2) in the crop's scale
+    trusted: np.ndarray | None = None  # (N, H) the dataset itself counts the frame; None where it says nothing
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,10 @@ def score_forecasts(
 
     A clip too short for a start has no forecasts and no score. Every frame that was forecast must have a label.
     """
-    clips = clips.sort_values("clip_id", ignore_index=True)
+    clips, labels = with_defaults(clips, CLIPS), with_defaults(labels, LABELS)
+    filmed = clips["camera"].map(protocol.counts_camera).to_numpy(bool)
+    clips = clips[filmed].sort_values("clip_id", ignore_index=True)
+    _require_stored_truth(labels[labels["clip_id"].isin(clips["clip_id"])], protocol)
     parts = []
     for kind in KINDS:
         chosen = forecasts[(forecasts["kind"] == kind) & forecasts["clip_id"].isin(clips["clip_id"])]
@@ -87,7 +91,7 @@ def join_moments(forecasts: pd.DataFrame, labels: pd.DataFrame, clips: pd.DataFr
     joined = forecasts.assign(
         position=forecasts["clip_id"].map(position), frame=forecasts["start_frame"] + forecasts["horizon"]
     ).merge(
-        labels[["clip_id", "frame", "box_scale", "has_3d", "joints_3d_m", "keypoints_2d"]],
+        labels[["clip_id", "frame", "box_scale", "has_3d", "trusted", "joints_3d_m", "keypoints_2d"]],
         on=["clip_id", "frame"],
         how="left",
         suffixes=("", "_true"),
@@ -110,7 +114,17 @@ def join_moments(forecasts: pd.DataFrame, labels: pd.DataFrame, clips: pd.DataFr
         target_m=stack(joined["joints_3d_m_true"], 14, 3).reshape(*shape, 14, 3),
         points_m=stack(joined["points_3d_m"], 25, 3).reshape(*shape, 25, 3),
         target_px=keypoints[..., :2] * scale,
+        trusted=joined["trusted"].to_numpy(bool).reshape(shape),
     )
+
+
+def _require_stored_truth(labels: pd.DataFrame, protocol: Protocol) -> None:
+    """Forecasts are compared with the stored joints, which are of the body of the person's sex."""
+    if protocol.truth_body == "neutral" and (labels["has_body"] & labels["gender"].isin(GENDERS)).any():
+        raise ConfigError(
+            f"evaluation.protocol: '{protocol.name}' poses the truth with the neutral body, which is not done for "
+            f"forecasts, and the labels hold men's or women's bodies; choose phd or hmmr"
+        )
 
 
 def _require_labels(joined: pd.DataFrame) -> None:
@@ -205,12 +219,19 @@ def motion_measures(moments: Moments, protocol: Protocol) -> Iterator[HorizonMea
 
 
 def counted_in_2d(moments: Moments, protocol: Protocol) -> np.ndarray:
-    return (moments.confidence > protocol.visible_above).sum(-1) >= protocol.minimum_visible_2d
+    seen = (moments.confidence > protocol.visible_above).sum(-1)
+    return _trusted(moments, protocol) & (seen >= protocol.minimum_visible_2d)
 
 
 def counted_in_3d(moments: Moments, protocol: Protocol) -> np.ndarray:
     seen = (moments.confidence[..., : len(COMMON_14)] > protocol.visible_above).sum(-1)
-    return moments.has_3d & (seen >= protocol.minimum_visible_3d)
+    return moments.has_3d & _trusted(moments, protocol) & (seen >= protocol.minimum_visible_3d)
+
+
+def _trusted(moments: Moments, protocol: Protocol) -> np.ndarray:
+    if moments.trusted is None or protocol.trusted == "ignored":
+        return np.ones(moments.has_3d.shape, bool)
+    return moments.trusted
 
 
 def scores_of(measure: HorizonMeasure, clip: np.ndarray, clips: pd.DataFrame) -> pd.DataFrame:

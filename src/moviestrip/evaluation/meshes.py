@@ -1,8 +1,10 @@
 """What only the body can tell: mesh errors, and joints that no table stores.
 
-Both sides are posed by the same body from pose and shape, without a translation, in blocks that bound memory.
+Both sides are posed from pose and shape, without a translation, in blocks that bound memory: the prediction by the
+neutral body, the truth by the same or by the body of the person's sex.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +13,11 @@ from jaxtyping import Float
 
 from moviestrip.body.load import Body
 from moviestrip.body.points import PosedPoints
+from moviestrip.datasets.official.base import Gender
 from moviestrip.evaluation.metrics import per_vertex_error
 from moviestrip.geometry import pose_to_matrices
 
+BodyOf = Callable[[Gender], Body]
 BLOCK_FRAMES = 64  # of a mesh: about 40 MB a block
 BLOCK_FRAMES_OF_POINTS = 4096
 
@@ -25,20 +29,31 @@ class BodyPoses(NamedTuple):
     betas: Float[np.ndarray, "frames 10"]
 
 
-def posed_mesh_errors(body: Body, predicted: BodyPoses, target: BodyPoses) -> Float[np.ndarray, " frames"]:
-    """Mean distance of corresponding vertices in metres, both in their pose and shape."""
+def posed_mesh_errors(
+    body: Body, predicted: BodyPoses, target: BodyPoses, target_body: Body | None = None
+) -> Float[np.ndarray, " frames"]:
+    """Mean distance of corresponding vertices in metres, both in their pose and shape.
+
+    Args:
+        target_body: what poses the target, if it is another body than the prediction's.
+    """
     blocks = [
-        per_vertex_error(_vertices(body, predicted, block), _vertices(body, target, block))
+        per_vertex_error(_vertices(body, predicted, block), _vertices(target_body or body, target, block))
         for block in _blocks(len(predicted.pose), BLOCK_FRAMES)
     ]
     return np.concatenate([*blocks, np.zeros(0, np.float32)])
 
 
-def unposed_mesh_errors(body: Body, predicted: BodyPoses, target: BodyPoses) -> Float[np.ndarray, " frames"]:
+def unposed_mesh_errors(
+    body: Body, predicted: BodyPoses, target: BodyPoses, target_body: Body | None = None
+) -> Float[np.ndarray, " frames"]:
     """As posed, but both in the body's rest pose: what is left is the error of the shape.
 
-    In the rest pose a vertex moves linearly with the shape, so that the difference of two shapes is enough.
+    In the rest pose a vertex moves linearly with the shape, so that of one body the difference of two shapes is enough.
     """
+    if target_body is not None and target_body is not body:
+        at_rest = np.zeros_like(predicted.pose)
+        return posed_mesh_errors(body, predicted._replace(pose=at_rest), target._replace(pose=at_rest), target_body)
     directions = body.layer.shapedirs.numpy()  # (V, 3, 10)
     offsets = (predicted.betas - target.betas).astype(np.float32)
     blocks = []

@@ -5,6 +5,7 @@ therefore data that a table's caption can name and a user can print, never a def
 What a paper's evaluation also does and no clip of ours allows is listed as `not_here`, not left out in silence.
 """
 
+import textwrap
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
@@ -12,6 +13,12 @@ from moviestrip.errors import ConfigError
 
 RELEASE = "HMMR's released evaluation"
 UP_TO_HORIZON = "_up_to_horizon"  # ending of a forecast's metric in SCORES: its mean over the frames up to a horizon
+TERMINAL_WIDTH = 80
+
+# Human3.6M's four cameras by each of the names that its copies have: serial numbers in the release, numbers in the
+# databases of VIBE and TCMR. The last is the frontal one.
+CAMERAS_OF_H36M = (("54138969", "55011271", "58860488", "60457274"), ("01", "02", "03", "04"))
+FRONTAL_CAMERA = tuple(names[-1] for names in CAMERAS_OF_H36M)
 
 
 def choice(value: Any, source: str) -> Any:
@@ -41,6 +48,17 @@ class Protocol:
     alignment: Literal["similarity"] = choice(
         "similarity", "HMMR section 5: Procrustes with scale, of each frame by itself"
     )
+    cameras: tuple[str, ...] = choice(
+        FRONTAL_CAMERA,
+        f"{RELEASE}: of Human3.6M its files *cam03*, counted from 0; a dataset that does not name cameras as "
+        "Human3.6M does counts whole",
+    )
+    trusted: Literal["ignored", "positions and middle frames", "positions and accelerations"] = choice(
+        "ignored", f"{RELEASE}: 3DPW's campose_valid is not read"
+    )
+    truth_body: Literal["own", "neutral"] = choice(
+        "own", f"{RELEASE}: joints of 3DPW come from the body of the person's sex (compute_neutral_shape.py)"
+    )
     minimum_visible_3d: int = choice(
         7, f"{RELEASE}: a frame needs more than six of the 14 keypoints visible for 3D metrics"
     )
@@ -68,6 +86,11 @@ class Protocol:
     @property
     def pck_threshold_px(self) -> float:
         return self.pck_share * self.pck_reference_px
+
+    def counts_camera(self, camera: str) -> bool:
+        """Whether clips of a camera count: all do but those of the other cameras of a dataset that is chosen from."""
+        others = {name for names in CAMERAS_OF_H36M for name in names if not set(names).isdisjoint(self.cameras)}
+        return camera in self.cameras or camera not in others
 
     def source_of(self, choice_name: str) -> str:
         own = dict(self.sources)
@@ -97,20 +120,13 @@ def varied(
     return replace(base, name=name, title=title, not_here=not_here, sources=tuple(sources.items()), **values)
 
 
-FRONTAL = (
-    "only Human3.6M's frontal camera: clips do not say which camera filmed them, and in the miniature world people "
-    "face anywhere, so that none of its four is frontal; all count"
-)
-VALID_FRAMES = (
-    "positions on the test set's own valid frames (about every tenth), accelerations on all: labels have one flag for "
-    "both, so positions count wherever there is truth"
-)
-MEN_AND_WOMEN = "the truth is posed with the body of the person's sex: the bodies here are one neutral body"
-
 HMMR = Protocol(
     name="hmmr",
     title="HMMR (sections 5 and 6)",
-    not_here=(MEN_AND_WOMEN, "Human3.6M's camera 3 at 25 frames a second: all cameras count"),
+    not_here=(
+        "mesh errors on 3DPW against the neutral body of the shape that fits the person's own body best "
+        "(compute_neutral_shape.py): here against their own body itself",
+    ),
 )
 VIBE = varied(
     HMMR,
@@ -119,9 +135,12 @@ VIBE = varied(
     metrics=(("mpjpe", "pa_mpjpe", "pve", "accel", "accel_error"), "VIBE section 4 and Tables 1 to 3"),
     joints=("common_14", "VIBE's released evaluation: rows of the H36M regressor, its J14"),
     root=("hip_midpoint", "VIBE's released evaluation: the middle of joints 2 and 3, the hips"),
+    cameras=((), "VIBE does not say that it leaves cameras out"),
+    trusted=("ignored", "VIBE's released evaluation: 3DPW's campose_valid is stored and not read"),
+    truth_body=("neutral", "VIBE's 3DPW preparation and evaluation: joints and vertices from the neutral body"),
     minimum_visible_3d=(7, "VIBE's 3DPW preparation: frames with more than six keypoints"),
     visible_above=(0.3, "VIBE's 3DPW preparation: ... of a confidence above 0.3"),
-    mesh_root=("as_given", "VIBE's released evaluation: vertices are compared unaligned, truth from the neutral body"),
+    mesh_root=("as_given", "VIBE's released evaluation: vertices are compared unaligned"),
     sequences=("clips", "ours: a triplet of frames never spans two videos; `vibe-official` does as the release"),
     acceleration_root=("hip_midpoint", "VIBE's released evaluation: from the centred joints"),
     acceleration_unit=("mm/frame^2", "VIBE's released evaluation: second differences times 1000, no frame time"),
@@ -141,11 +160,12 @@ SPIN = varied(
     VIBE,
     "spin",
     "SPIN",
-    not_here=(MEN_AND_WOMEN,),
     metrics=(("mpjpe", "pa_mpjpe"), "SPIN's released evaluation on 3DPW and Human3.6M"),
     joints=("common_14", "SPIN's released evaluation: rows of the H36M regressor, its J14"),
     root=("pelvis", "SPIN's released evaluation: row 0 of the H36M regressor, the pelvis, moves to 0"),
     acceleration_root=("pelvis", "as the positions; SPIN measures no acceleration"),
+    trusted=("positions and accelerations", "SPIN's 3DPW preparation: frames with campose_valid alone"),
+    truth_body=("own", "SPIN's released evaluation: 3DPW is posed with the male or female body"),
     minimum_visible_3d=(0, "SPIN's released evaluation: every frame of its lists"),
     visible_above=(0.0, "of no consequence where every frame counts"),
     video_weights=("frames", "SPIN's released evaluation: the mean over all frames"),
@@ -154,20 +174,37 @@ TCMR = varied(
     VIBE,
     "tcmr",
     "TCMR (Tables 1 to 5, 7 and 8)",
-    not_here=("3DPW's own flag of frames with a trusted camera: every frame with truth counts",),
+    not_here=(
+        "accelerations across the gaps that 3DPW's frames without campose_valid leave: its release closes them, here "
+        "such triplets of frames do not count",
+    ),
     metrics=(("mpjpe", "pa_mpjpe", "pve", "accel", "accel_error"), "TCMR, 'Evaluation metrics', and its tables"),
+    cameras=((), "TCMR's Table 4 and its released evaluation for it: every camera of Human3.6M"),
+    trusted=("positions and accelerations", "TCMR's released evaluation: 3DPW's frames with campose_valid alone"),
+    truth_body=("neutral", "TCMR's 3DPW preparation and evaluation: joints and vertices from the neutral body"),
     minimum_visible_3d=(0, "TCMR's released evaluation: every frame that its data hold"),
     visible_above=(0.0, "of no consequence where every frame counts"),
     mesh_root=("as_given", "TCMR's released evaluation: vertices unaligned, though the paper speaks of the root"),
     sequences=("clips", "TCMR's released evaluation: accelerations within each sequence"),
     video_weights=("frames", "TCMR's released evaluation: all frames of all sequences pooled"),
 )
-TCMR_TABLE6 = varied(TCMR, "tcmr-table6", "TCMR Table 6", not_here=(*TCMR.not_here, FRONTAL))
+TCMR_TABLE6 = varied(
+    TCMR,
+    "tcmr-table6",
+    "TCMR Table 6",
+    not_here=TCMR.not_here,
+    cameras=(FRONTAL_CAMERA, "TCMR's released evaluation of this table: Human3.6M's frontal camera"),
+)
 MPI_INF_3DHP = varied(
     TCMR,
     "mpi-inf-3dhp",
     "MPI-INF-3DHP's test set, as VIBE and TCMR use it",
-    not_here=(VALID_FRAMES,),
+    trusted=(
+        "positions and middle frames",
+        "TCMR's released evaluation: errors on the test set's valid frames; an acceleration's middle frame is valid, "
+        "its neighbours need not be (VIBE's reads no such flag)",
+    ),
+    truth_body=("neutral", "of no consequence: the test set's truth is joints"),
     metrics=(
         ("mpjpe", "pa_mpjpe", "pck_3d", "auc_3d", "accel", "accel_error"),
         "VIBE Table 1, TCMR Table 4; PCK below 150 mm and its mean over 0, 5, ..., 150 mm as the dataset's own "
@@ -181,9 +218,13 @@ PHD = ForecastProtocol(
     name="phd",
     title="PHD (section 4; nothing of its evaluation is released)",
     metrics=("pck", "mpjpe", "pa_mpjpe", "accel", "accel_error"),
+    cameras=(),
     sources=(
         ("metrics", "PHD section 4.1 and Table 1: PA-MPJPE ('Reconst.') and MPJPE on Human3.6M, PCK on Penn Action"),
         ("root", "assumed as in HMMR, whose data and baselines PHD shares"),
+        ("cameras", "PHD does not say that it leaves cameras out"),
+        ("trusted", "assumed as in HMMR; PHD does not evaluate on 3DPW"),
+        ("truth_body", "assumed as in HMMR; PHD does not evaluate on 3DPW"),
         ("pck_share", "PHD section 4.2: PCK at alpha = 0.05"),
         ("pck_camera", "PHD section 4.2: assumed as in HMMR, since forecasts have no camera"),
     ),
@@ -200,12 +241,18 @@ def protocol_named(name: str) -> Protocol:
 
 
 def describe(protocol: Protocol) -> str:
-    """One line a choice: its name, its value, where it comes from; then what the paper does and we cannot."""
-    lines = [f"  {name} = {_text(getattr(protocol, name))}: {protocol.source_of(name)}" for name in protocol.choices()]
-    return "\n".join(
-        [f"{protocol.name}: {protocol.title}", *lines, *(f"  not here: {line}" for line in protocol.not_here)]
-    )
+    """Every choice with its value and where it comes from; then what the paper does and we cannot."""
+    choices = [f"{name} = {_text(getattr(protocol, name))}: {protocol.source_of(name)}" for name in protocol.choices()]
+    lines = [*choices, *(f"not here: {line}" for line in protocol.not_here)]
+    return "\n".join([f"{protocol.name}: {protocol.title}", *map(_wrapped, lines)])
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(
+        line, TERMINAL_WIDTH, initial_indent="  ", subsequent_indent="      ", break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
 
 
 def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return (", ".join(map(str, value)) or "all") if isinstance(value, tuple) else str(value)

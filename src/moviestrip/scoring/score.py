@@ -11,6 +11,7 @@ import pandas as pd
 from moviestrip.body.build import one_thread
 from moviestrip.body.load import Body
 from moviestrip.errors import ConfigError
+from moviestrip.evaluation.meshes import BodyOf
 from moviestrip.evaluation.protocols import Protocol
 from moviestrip.evaluation.score import MESH_METRICS, score_under
 from moviestrip.evaluation.statistics import interval
@@ -33,6 +34,7 @@ class Truth:
     clips: pd.DataFrame
     has_keypoints: bool
     has_body: bool
+    has_trunk: bool = False  # pelvis, spine and head are known, and not only the 14 common joints
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def score_file(
     meshes: bool = False,
     samples: int = 1000,
     percent: float = 95,
+    body_of: BodyOf | None = None,
 ) -> Report:
     """Score a file of predictions; a row a metric, with its interval over groups of clips.
 
@@ -59,6 +62,7 @@ def score_file(
         path: a file, or a folder of videos' output files.
         by: what the joints are made of, if not of the best that the file has.
         meshes: measure mesh errors too, at some 300 frames a second.
+        body_of: poses truth that is a man's or a woman's, where the protocol asks for their own body.
     """
     people = read_people(path, body, by)
     matching = match_people(people, truth.labels, truth.clips)
@@ -67,7 +71,7 @@ def score_file(
     clips = truth.clips[truth.clips["clip_id"].isin(labelled["clip_id"])]
     possible = _possible(path, protocol, truth, [match.person for match in matching.found], meshes)
     with nullcontext() if meshes else one_thread():  # joints are too little work to share
-        scores = score_under((possible,), predictions, labelled, clips, VARIANT, 0, body, meshes, 1)
+        scores = score_under((possible,), predictions, labelled, clips, VARIANT, 0, body, meshes, 1, body_of)
     table = _summary(scores[scores["condition"] == "all"], possible, samples, percent)
     return Report(table, _lines(truth, protocol, body, matching, len(labelled), possible))
 
@@ -94,11 +98,15 @@ def _prediction_rows(match: Match[Person]) -> pd.DataFrame:
 
 def _possible(path: Path, protocol: Protocol, truth: Truth, people: Sequence[Person], meshes: bool) -> Protocol:
     """The protocol less the metrics that file or truth cannot tell."""
-    posed = all(person.pose is not None for person in people) and truth.has_body
+    posed = all(person.pose is not None for person in people)
     flat = all(person.points_m is not None for person in people) and truth.has_keypoints
     in_common = set(JOINT_SETS[protocol.joints]) <= set(COMMON_14) and protocol.root in ROOTS_IN_COMMON_14
-    for asked, what in ((not in_common, f"--protocol {protocol.name}"), (meshes, "--meshes")):
-        if asked and not posed:
+    in_truth = truth.has_body or truth.has_trunk
+    for asked, known, what in (
+        (not in_common, in_truth, f"--protocol {protocol.name}"),
+        (meshes, truth.has_body, "--meshes"),
+    ):
+        if asked and not (posed and known):
             raise ConfigError(
                 f"{path}: {what} needs pose and betas of both sides, here "
                 f"{people[0].source} is scored and the truth {'has' if truth.has_body else 'lacks'} a body; "

@@ -12,7 +12,7 @@ from moviestrip.geometry import CROP_PX
 from moviestrip.layout import RunFolder
 from moviestrip.scoring.people import SUFFIXES, Person, read_people
 from moviestrip.scoring.score import Truth
-from moviestrip.tables import ATTRIBUTES, CLIPS, LABELS, read_tables, unstack
+from moviestrip.tables import ATTRIBUTES, CLIPS, LABELS, read_tables, stack, unstack
 
 
 def read_truth(name: str, run: RunFolder, body: Body) -> Truth:
@@ -33,7 +33,9 @@ def read_truth(name: str, run: RunFolder, body: Body) -> Truth:
         raise ConfigError(f"--truth {name}: no clip of its test split passed curation in {run.root}")
     labels = read_tables([run.labels(name, shard) for shard in shards], LABELS)
     labels = labels[labels["clip_id"].isin(clips["clip_id"])]
-    return Truth(name, labels, clips, has_keypoints=True, has_body=bool(labels["has_3d"].any()))
+    has_body, trunk_m = bool(labels["has_body"].any()), stack(labels["trunk_3d_m"], 9)
+    has_trunk = bool(np.isfinite(trunk_m).all(-1).any())
+    return Truth(name, labels, clips, has_keypoints=True, has_body=has_body, has_trunk=has_trunk)
 
 
 def truth_of_people(name: str, people: list[Person]) -> Truth:

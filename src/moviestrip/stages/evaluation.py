@@ -33,7 +33,9 @@ def evaluate(job: Job, variant: str, seed: int, datasets: Sequence[str] | None =
         meshes = not metrics_on(role).isdisjoint(MESH_METRICS)
         protocols, clips = protocols_on(role, chosen), selected_clips(job, [dataset], ["test"])
         predictions, labels = read_table(path, tables.PREDICTIONS), labels_of(job, dataset)
-        scores = score_under(protocols, predictions, labels, clips, variant, seed, body, meshes, stride)
+        scores = score_under(
+            protocols, predictions, labels, clips, variant, seed, body, meshes, stride, body_of=job.body_for
+        )
         inputs = {"predictions": path, "body": job.run.body} | {
             f"labels:{shard}": job.run.labels(dataset, shard) for shard in job.run.shards(dataset)
         }
