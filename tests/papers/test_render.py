@@ -3,6 +3,7 @@
 import html
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -131,6 +132,14 @@ def test_the_caption_says_world_body_protocol_seeds_detector_backbone_and_sizes(
         "variants single-view-gaussian, contextual-no-dynamics are not trained",
     ):  # fmt: skip
         assert words in caption
+
+
+def test_the_caption_says_what_models_were_trained_without(scores):
+    without = replace(SETTING, train_without=("nba", "penn-action", "kinetics-400"))
+    for paper, number, says in (("hmmr", "2", True), ("hmmr", "1", False)):
+        caption = render.caption_of(build_table(paper, number, scores, None, without), without)
+        assert ("1 training seed; trained without NBA, Penn Action, kinetics-400." in caption) == says
+    assert "trained without" not in render.caption_of(build_table("hmmr", "2", scores, None, SETTING), SETTING)
 
 
 def test_a_table_has_four_files(scores):

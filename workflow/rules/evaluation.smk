@@ -29,6 +29,7 @@ TABLE_SETTINGS = (
     "seed",
     "datasets",
     "variants",
+    "train_without",
     "training_seeds",
     "tables",
     "body",

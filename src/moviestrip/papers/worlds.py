@@ -124,6 +124,7 @@ class Setting:
     forecast_reading: ForecastReading = "at_horizon"
     motion_priors: tuple[str, ...] = ()
     input_frames: Mapping[str, int] = field(default_factory=dict)  # of variants, where a table prints them
+    train_without: tuple[str, ...] = ()  # datasets that variants ask for and nobody has, by the papers' names
 
     @classmethod
     def of(cls, config: Config, input_frames: Mapping[str, int] | None = None) -> "Setting":
@@ -143,4 +144,5 @@ class Setting:
             forecast_reading=config.evaluation.forecast_reading,
             motion_priors=config.motion_priors,
             input_frames=input_frames or {},
+            train_without=config.train_without,
         )
