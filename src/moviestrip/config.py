@@ -463,8 +463,7 @@ class PreparedSource(Section):
 
     kind: Literal["prepared"]
     format: PreparedFormat = Field(
-        description="`vibe_db`: VIBE's and TCMR's `*_db.pt` and `*_db.h5`. `hmmr_records`: HMMR's TFRecords of training "
-        "tracks."
+        description="`vibe_db`: VIBE's and TCMR's `*_db.pt` and `*_db.h5`; `hmmr_records`: HMMR's training TFRecords."
     )
     backbone: BackboneName = Field(
         description="Network that made the features, which every variant on this dataset must read: `resnet50-spin` "
@@ -497,14 +496,13 @@ class PreparedSource(Section):
     people: ClassVar[int] = 1  # a detector's limit, asked of every source; here nobody is detected
 
     def contradictions(self, tube: str) -> dict[str, bool]:
-        records, vibe_only = self.format == "hmmr_records", ("files", "database", "crop_factor", "fps", "across_gaps")
-        given = ", ".join(name for name in vibe_only if getattr(self, name))
+        is_vibe, of_vibe = self.format == "vibe_db", ("files", "database", "crop_factor", "fps", "across_gaps")
+        given = ", ".join(name for name in of_vibe if getattr(self, name))
         return {
             "tube: the boxes come with the features and nobody is tracked; write `tube: truth`": tube != "truth",
-            f"source.{given}: only of format vibe_db; give `path` alone": records and bool(given),
-            "source.files: is required: the file of each split, `test: 3dpw_test_db.pt`": not records
-            and not self.files,
-            "source.path: only of format hmmr_records; name `files`": not records and self.path is not None,
+            f"source.{given}: only of format vibe_db; give `path` alone": not is_vibe and bool(given),
+            "source.files: is required: the file of each split, `test: 3dpw_test_db.pt`": is_vibe and not self.files,
+            "source.path: only of format hmmr_records; name `files`": is_vibe and self.path is not None,
         }
 
 

@@ -71,7 +71,7 @@ def _type(annotation: Any) -> str:
     if get_origin(annotation) is dict:
         return f"{_type(arguments[1])} for each of {_type(arguments[0])}"
     if arguments:
-        return " or ".join(_type(argument) for argument in arguments)
+        return " or ".join(dict.fromkeys(_type(argument) for argument in arguments))
     names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
     return names.get(annotation, "path" if issubclass(annotation, PurePath) else annotation.__name__)
 

@@ -11,7 +11,7 @@ from moviestrip.config import (
     load_variants,
     validate_config,
 )
-from moviestrip.datasets.plan import plan_shards
+from moviestrip.datasets.plan import plan_shards, read_shard
 from moviestrip.errors import MoviestripError
 from moviestrip.layout import RunFolder
 from moviestrip.papers.readiness import require_ready
@@ -42,9 +42,13 @@ SHARDS = {
     name: or_stop(plan_shards, RUN, name, dataset, CONFIG.rendering, CONFIG.seed)
     for name, dataset in DATASETS.items()
 }
+PREPARED = [
+    name for name, dataset in DATASETS.items() if dataset.source.kind == "prepared"
+]
+FILMED = [name for name in DATASETS if name not in PREPARED]
 TEST_DATASETS = [name for name, dataset in DATASETS.items() if dataset.is_scored]
 TRAINED = [name for name, variant in VARIANTS.items() if variant.is_trained]
-or_stop(check_variants, VARIANTS, CONFIG.features.backbone)
+or_stop(check_variants, VARIANTS, CONFIG.features.backbone, DATASETS)
 BACKBONE_OF = {
     name: variant.backbone or CONFIG.features.backbone
     for name, variant in VARIANTS.items()
@@ -60,7 +64,7 @@ shell.prefix(
 
 wildcard_constraints:
     backbone="|".join(set(BACKBONE_OF.values())) or "-",
-    dataset="|".join(DATASETS) or "-",
+    dataset="|".join(FILMED) or "-",  # rules that need no pictures name all DATASETS
     variant="|".join(VARIANTS) or "-",
     shard=r"[a-z0-9-]+-\d{4}",
     seed=r"\d+",

@@ -46,6 +46,7 @@ rule forecast:
         f"{ROOT}/logs/forecast/{{row}}/seed-{{seed}}/{{dataset}}.log",
     wildcard_constraints:
         row="|".join([*VARIANTS, *BASELINES]),
+        dataset="|".join(DATASETS) or "-",
     conda:
         "../../envs/training.yaml"
     params:
@@ -69,6 +70,7 @@ rule evaluate_forecasts:
         f"{ROOT}/logs/evaluate_forecasts/{{row}}/seed-{{seed}}/{{dataset}}.log",
     wildcard_constraints:
         row="|".join([*VARIANTS, *BASELINES]),
+        dataset="|".join(DATASETS) or "-",
     conda:
         "../../envs/evaluation.yaml"
     params:

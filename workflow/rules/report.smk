@@ -16,6 +16,8 @@ rule contact_sheet:
         f"{ROOT}/figures/datasets/{{dataset}}.png",
     log:
         f"{ROOT}/logs/contact_sheet/{{dataset}}.log",
+    wildcard_constraints:
+        dataset="|".join(DATASETS) or "-",
     priority: -1  # later than what the first table counts
     conda:
         "../../envs/report.yaml"

@@ -133,6 +133,14 @@ def features(
     stages.features(job, dataset, shard, occluded)
 
 
+@app.command("import-features", rich_help_panel="Stages")
+def import_features(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Import features that come with labels, in place of fetch to features (docs/import-features.md)."""
+    stages.import_features(job_of(run, settings, config, dataset), dataset, shard)
+
+
 @app.command("motion-prior", rich_help_panel="Stages")
 def motion_prior(
     name: Annotated[str, typer.Argument(help="mposer, or vposer for its frame-wise twin.")],

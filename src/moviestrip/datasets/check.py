@@ -48,6 +48,8 @@ def report_on(
         "labelled frames": len(labels),
         "frames with 3D": int(labels["has_3d"].astype(bool).sum()),
     }
+    without_pictures = int(((videos["status"] == "ok") & (videos["width_px"] == 0)).sum())
+    counts |= {"videos without pictures": without_pictures} if without_pictures else {}
     problems = [
         *_unusable_videos(videos),
         *_mixed_splits(used),
@@ -94,6 +96,7 @@ def _bad_boxes(labels: pd.DataFrame) -> Iterator[str]:
 
 def _keypoints_elsewhere(videos: pd.DataFrame, clips: pd.DataFrame, labels: pd.DataFrame) -> Iterator[str]:
     """Clips whose visible keypoints mostly lie outside the picture: wrong units or another video's labels."""
+    videos = videos[videos["width_px"] > 0]  # imported features have no pictures
     size = dict(zip(videos["video_id"], videos[["width_px", "height_px"]].to_numpy(), strict=True))
     keypoints, clip_ids = stack(labels["keypoints_2d"], 25, 3), labels["clip_id"].to_numpy()
     for clip in clips[clips["video_id"].isin(list(size))].to_dict("records"):

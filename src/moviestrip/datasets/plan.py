@@ -3,11 +3,12 @@
 A shard is the unit of work: 28,000 videos become a few hundred jobs. A planned shard is never rewritten
 while its videos are still wanted, so adding videos appends shards and reruns nothing; a shard that
 holds a video which is no longer wanted, or is wanted differently, is dissolved and planned anew.
-Results do not depend on the sharding: whoever joins shards sorts by clip.
+Results do not depend on the sharding: whoever joins shards sorts by clip. A shard of videos holds
+`rendering.shard_videos`; one of features that come ready holds as many frames as fit well into memory.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from moviestrip.config import (
     FolderSource,
     OfficialSource,
     PackageSource,
+    PreparedSource,
     RenderedSource,
     WorldSettings,
 )
@@ -26,6 +28,7 @@ from moviestrip.storage import write_json
 from moviestrip.video.fetch import source_in_package, video_id_of
 from moviestrip.world.plan import plan_videos
 
+FRAMES_A_SHARD = 2**15  # of imported features: 268 MB of 2,048 numbers
 VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"}
 
 
@@ -42,6 +45,10 @@ def wanted_videos(name: str, dataset: DatasetSettings, rendering: WorldSettings,
             places = [(str(file), str(file)) for file in _videos_in(source.path, name)]
         case OfficialSource():
             return planned_videos(open_release(name, dataset), dataset)
+        case PreparedSource():
+            from moviestrip.datasets.prepared.planned import planned_features
+
+            return planned_features(name, dataset)
     return [
         {"video_id": video_id_of(place), "source": place, "file": file, "split": dataset.split or "train"}
         for place, file in places
@@ -67,18 +74,30 @@ def plan_shards(run: RunFolder, name: str, dataset: DatasetSettings, rendering: 
         else:
             path.unlink()
     fresh = [video for video in wanted.values() if video["video_id"] not in planned]
-    return sorted(kept + _write_shards(run, name, fresh, rendering.shard_videos, kept))
+    return sorted(kept + _write_shards(run, name, _parts(fresh, rendering.shard_videos), kept))
 
 
-def _write_shards(
-    run: RunFolder, name: str, videos: Sequence[dict[str, Any]], size: int, taken: Sequence[str]
-) -> list[str]:
+def _parts(videos: Sequence[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    """Videos one after another, at most `size` together; where their frames are known, until there are enough."""
+    part: list[dict[str, Any]] = []
+    frames = 0
+    for video in videos:
+        full = frames >= FRAMES_A_SHARD if "frames" in video else len(part) == size
+        if full:
+            yield part
+            part, frames = [], 0
+        part.append(video)
+        frames += video.get("frames", 0)
+    if part:
+        yield part
+
+
+def _write_shards(run: RunFolder, name: str, parts: Iterator[list[dict[str, Any]]], taken: Sequence[str]) -> list[str]:
     first = 1 + max((int(shard.rsplit("-", 1)[1]) for shard in taken), default=-1)
     shards = []
-    for number, start in enumerate(range(0, len(videos), size), first):
+    for number, videos in enumerate(parts, first):
         shard = f"{name}-{number:04d}"
-        content = {"dataset": name, "shard": shard, "videos": list(videos[start : start + size])}
-        write_json(run.plan(name, shard), content)
+        write_json(run.plan(name, shard), {"dataset": name, "shard": shard, "videos": videos})
         shards.append(shard)
     return shards
 

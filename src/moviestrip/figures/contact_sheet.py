@@ -1,11 +1,14 @@
 """Contact sheets: many small frames on one page, because errors in images are found by eye.
 
-`contact_sheet` lays out pictures; `run_sheet` picks frames of a run's dataset and draws its labels on them.
+`contact_sheet` lays out pictures; `run_sheet` picks frames of a run's dataset and draws its labels on them. A video
+without pictures, whose features were imported, has frames of plain paper, and what is drawn on them says so.
 """
 
 import io
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -16,11 +19,14 @@ from PIL import Image
 from moviestrip import skeleton, tables
 from moviestrip.errors import FatalError
 from moviestrip.figures.draw import Picture, draw_caption, draw_skeleton
+from moviestrip.figures.overlay import CROP_PX
 from moviestrip.layout import RunFolder
 from moviestrip.storage import atomic_path
 from moviestrip.video.fetch import frames_of
 
 PAPER_WHITE = 250
+NO_PICTURES = "no pictures"
+MAXIMUM_PAPER_PX = 2048  # the largest frames of any release
 FramesOf = Callable[[str], Iterator[Picture]]
 
 
@@ -80,7 +86,8 @@ def dataset_sheet(
         frames = frames_at(frames_of(str(clip.video_id)), rows.video_frame.to_list())
         for frame, keypoints in zip(frames, tables.stack(rows.keypoints_2d, 25, 3), strict=True):
             images.append(draw_skeleton(frame, keypoints, skeleton.HMMR_25))
-            captions.append(" · ".join(filter(None, (str(clip.split), str(clip.subject), str(clip.action)))))
+            known = (clip.split, clip.subject, clip.action, NO_PICTURES * is_paper(frame))
+            captions.append(" · ".join(filter(None, map(str, known))))
     return contact_sheet(images, captions, columns)
 
 
@@ -116,8 +123,31 @@ def of_shards(run: RunFolder, kind: str, dataset: str, schema: tables.TableSchem
 
 
 def frames_of_dataset(run: RunFolder, dataset: str) -> FramesOf:
-    """From a video's id to its decoded frames."""
+    """From a video's id to its decoded frames, or to paper where it has no pictures."""
     videos = of_shards(run, "videos", dataset, tables.VIDEOS)
     rows = {str(row["video_id"]): {str(key): value for key, value in row.items()} for row in videos.to_dict("records")}
     open_video = frames_of(run.root)
-    return lambda video_id: open_video(rows[video_id])
+    side_px = cache(lambda: paper_side_px(run, dataset))
+
+    def open_or_paper(video_id: str) -> Iterator[Picture]:
+        row = rows[video_id]
+        return open_video(row) if row["path"] else itertools.repeat(paper(side_px()), int(row["n_frames"]))
+
+    return open_or_paper
+
+
+def paper(side_px: int) -> Picture:
+    return np.full((side_px, side_px, 3), PAPER_WHITE, np.uint8)
+
+
+def is_paper(picture: Picture) -> bool:
+    """Whether a frame stands for one that there is no picture of."""
+    return bool((picture == PAPER_WHITE).all())
+
+
+def paper_side_px(run: RunFolder, dataset: str) -> int:
+    """Of a square that holds the labelled keypoints of a dataset, as far as they are plausible."""
+    paths = [run.labels(dataset, shard) for shard in run.shards(dataset)]
+    keypoints = tables.stack(tables.read_tables(paths, tables.LABELS, ["keypoints_2d"])["keypoints_2d"], 25, 3)
+    seen = keypoints[keypoints[..., 2] > 0]
+    return int(np.clip(np.ceil(seen[:, :2].max(initial=0)) + 1, CROP_PX, MAXIMUM_PAPER_PX))

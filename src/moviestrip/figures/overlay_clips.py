@@ -4,6 +4,7 @@ Reads the labels, clips, videos and predictions of a run. Writes `figures/overla
 `overlays.json` with what each shows, in the order in which the report has them.
 """
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
@@ -13,8 +14,8 @@ import pandas as pd
 from moviestrip import tables
 from moviestrip.body.load import Body
 from moviestrip.errors import FatalError
-from moviestrip.figures.contact_sheet import frames_at, frames_of_dataset, of_shards
-from moviestrip.figures.draw import Picture
+from moviestrip.figures.contact_sheet import NO_PICTURES, frames_at, frames_of_dataset, is_paper, of_shards
+from moviestrip.figures.draw import Picture, draw_caption
 from moviestrip.figures.overlay import camera_translation, overlay_frames
 from moviestrip.figures.video import write_video
 from moviestrip.layout import RunFolder
@@ -91,14 +92,17 @@ def overlay_of_clip(
     rows = labels.merge(predictions, on="frame", suffixes=("", "_predicted")).sort_values("frame").head(MAXIMUM_FRAMES)
     if rows.empty:
         raise FatalError("a clip to overlay has no frame that is both labelled and predicted; run `predict` again")
-    yield from overlay_frames(
-        frames_at(frames, rows.video_frame.to_list()),
+    shown = frames_at(frames, rows.video_frame.to_list())
+    first = next(shown)
+    overlays = overlay_frames(
+        itertools.chain([first], shown),
         tables.stack(rows.box_center_px),
         rows.box_scale.to_numpy(),
         tables.stack(rows.keypoints_2d, 25, 3),
         _placed_meshes(rows, body),
         body.faces,
     )
+    yield from (draw_caption(overlay, NO_PICTURES) for overlay in overlays) if is_paper(first) else overlays
 
 
 def _placed_meshes(rows: pd.DataFrame, body: Body) -> Iterator[np.ndarray]:

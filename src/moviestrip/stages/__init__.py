@@ -9,6 +9,7 @@ from moviestrip.stages.evaluation import claims, evaluate, ledger, table
 from moviestrip.stages.extraction import features
 from moviestrip.stages.figures import figure
 from moviestrip.stages.forecasting import evaluate_forecasts, forecast
+from moviestrip.stages.importing import import_features
 from moviestrip.stages.job import Job, selected_clips
 from moviestrip.stages.pictures import check, contact_sheet, overlays, report
 from moviestrip.stages.prediction import predict
@@ -31,6 +32,7 @@ __all__ = [
     "fetch",
     "figure",
     "forecast",
+    "import_features",
     "label",
     "ledger",
     "motion_prior",

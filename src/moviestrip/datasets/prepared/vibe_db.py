@@ -39,17 +39,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from moviestrip.config import BackboneName, CurationSettings, DatasetSettings, Split
+from moviestrip.config import Split
 from moviestrip.datasets.official.base import TRUNK_3
 from moviestrip.datasets.official.mpi_inf_3dhp import SEQUENCES as MPI_INF_3DHP_SEQUENCES
 from moviestrip.datasets.prepared.base import PreparedSequence
-from moviestrip.datasets.prepared.shard import PreparedTables, prepared_tables
 from moviestrip.datasets.prepared.stored import Stored, open_arrays
 from moviestrip.errors import ConfigError, StorageError
-from moviestrip.progress import track
 from moviestrip.skeleton import COMMON_14, HMMR_25, PENN_13, SPIN_49, convert, indices_of, mirror_permutation
 
-BACKBONE: BackboneName = "resnet50-spin"
 FEATURES = 2048
 CROP_PX = 224
 SPLITS: dict[str, Split] = {"train": "train", "val": "validation", "test": "test"}
@@ -130,30 +127,19 @@ class ListedSequence:
 def list_sequences(path: Path) -> list[ListedSequence]:
     """Every sequence of a file in its order, from `vid_name` alone; a name in two places is an error."""
     names = _column(path, open_arrays(path), "vid_name")
-    starts = _first_rows(names)
-    listed = [
-        ListedSequence(_text(path, names.rows(start, start + 1)[0]), start, stop - start)
-        for start, stop in zip(starts, [*starts[1:], names.shape[0]], strict=True)
-    ]
-    places = {each.vid_name for each in listed}
-    if not listed or len(places) < len(listed):
-        found = "none" if not listed else f"{len(listed)} stretches of {len(places)} names: one comes in two places"
-        raise StorageError(f"{path}: vid_name: {found}; the frames of a sequence must lie together")
-    return listed
+    starts = _first_rows(path, names)
+    stops = [*list(starts.values())[1:], names.shape[0]]
+    places = zip(starts.items(), stops, strict=True)
+    return [ListedSequence(name, start, stop - start) for (name, start), stop in places]
 
 
-def import_shard(
-    path: Path,
-    listed: Sequence[ListedSequence],
-    name: str,
-    dataset: DatasetSettings,
-    shard: str,
-    curation: CurationSettings,
-    options: VibeDbOptions = VibeDbOptions(),
-) -> PreparedTables:
-    """The tables and features of some of a file's sequences, as a shard of the dataset `name`."""
-    sequences = track(read_sequences(path, listed, options), f"import {name}/{shard}")
-    return prepared_tables(sequences, name, dataset, shard, BACKBONE, curation)
+def list_videos(path: Path, options: VibeDbOptions = VibeDbOptions()) -> dict[str, list[ListedSequence]]:
+    """The same sequences by the name of their video: people and pieces of one belong together."""
+    database = _open(path, options)
+    videos: dict[str, list[ListedSequence]] = {}
+    for listed in list_sequences(path):
+        videos.setdefault(database.video_of(listed), []).append(listed)
+    return videos
 
 
 def read_sequences(
@@ -229,16 +215,24 @@ def _column(path: Path, arrays: Mapping[str, Stored], name: str) -> Stored:
     return arrays[name]
 
 
-def _first_rows(names: Stored) -> list[int]:
-    """Where the name is another than in the row before."""
-    starts, last = [], None
+def _first_rows(path: Path, names: Stored) -> dict[str, int]:
+    """Each name and the row where it begins."""
+    starts: dict[str, int] = {}
+    last = None
     for first in range(0, names.shape[0], ROWS_AT_ONCE):
         part = names.rows(first, min(first + ROWS_AT_ONCE, names.shape[0]))
         changed = np.flatnonzero(part[1:] != part[:-1]) + 1
         if last is None or part[0] != last:
             changed = np.concatenate([[0], changed])
-        starts += (changed + first).tolist()
+        for row in changed.tolist():
+            name = _text(path, part[row])
+            if name in starts:
+                raise StorageError(f"{path}: vid_name: '{name}' comes in two places, rows {starts[name]} and "
+                                   f"{first + row}; the frames of a sequence must lie together")  # fmt: skip
+            starts[name] = first + row
         last = part[-1]
+    if not starts:
+        raise StorageError(f"{path}: vid_name: none; the file holds no frame")
     return starts
 
 
@@ -294,6 +288,9 @@ class _Database:
             first_frame=first_frame,
             source=str(self.path),
         )
+
+    def video_of(self, listed: ListedSequence) -> str:
+        return self._name(listed.vid_name)["video"]
 
     def _require_place(self, listed: ListedSequence) -> None:
         names = self.arrays["vid_name"]

@@ -9,8 +9,8 @@ import pandas as pd
 from moviestrip import tables
 from moviestrip.body.load import Body
 from moviestrip.errors import FatalError
-from moviestrip.figures.contact_sheet import FramesOf, frames_at, frames_of_dataset
-from moviestrip.figures.draw import Picture
+from moviestrip.figures.contact_sheet import NO_PICTURES, PAPER_WHITE, FramesOf, frames_at, frames_of_dataset, is_paper
+from moviestrip.figures.draw import Picture, draw_caption
 from moviestrip.figures.overlay_clips import choose_clips
 from moviestrip.figures.strips import filmed_cell
 from moviestrip.stages.job import Job, labels_of, selected_clips
@@ -53,15 +53,20 @@ class Filmed:
         return rows.loc[list(frames)].reset_index()
 
     def cells(self, clip_id: str, frames: Sequence[int], cell_px: tuple[int, int]) -> list[Picture]:
-        """The person at ascending frames of a clip."""
+        """The person at ascending frames of a clip; paper where it has no pictures."""
         rows = self.labels_at(clip_id, frames)
         video = str(self.clips.set_index("clip_id").at[clip_id, "video_id"])
         pictures = frames_at(self.frames_of(video), rows["video_frame"].to_list())
         centers, scales = tables.stack(rows["box_center_px"]), rows["box_scale"].to_numpy(float)
-        return [
-            filmed_cell(picture, center, float(scale), cell_px)
-            for picture, center, scale in zip(pictures, centers, scales, strict=True)
-        ]
+        boxes = zip(pictures, centers, scales, strict=True)
+        return [_cell(picture, center, float(scale), cell_px) for picture, center, scale in boxes]
+
+
+def _cell(picture: Picture, center: np.ndarray, scale: float, cell_px: tuple[int, int]) -> Picture:
+    if not is_paper(picture):
+        return filmed_cell(picture, center, scale, cell_px)
+    width, height = cell_px
+    return draw_caption(np.full((height, width, 3), PAPER_WHITE, np.uint8), NO_PICTURES)
 
 
 def bodies_of(rows: pd.DataFrame, body: Body) -> list[np.ndarray]:
