@@ -31,11 +31,12 @@ class Cost:
     """What a command took."""
 
     seconds: float
+    processor_seconds: float
     peak_mib: float
 
 
 def cost_of(command: list[str], folder: Path) -> Cost:
-    """Wall time and the largest resident set of one command; it must succeed."""
+    """Wall and processor time and the largest resident set of one command; it must succeed."""
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None
@@ -44,7 +45,7 @@ def cost_of(command: list[str], folder: Path) -> Cost:
     seconds = time.perf_counter() - start
     if status:
         raise SystemExit(f"{' '.join(command)} failed, so it is not timed:\n{output}")
-    return Cost(seconds, usage.ru_maxrss / MIB)
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / MIB)
 
 
 def score(folder: Path, protocol: str, *options: str) -> Cost:

@@ -108,6 +108,11 @@ def test_a_video_is_a_folder_of_images(written: Written):
     assert len(list((written.folder / video.file).glob("*.jpg"))) == FRAMES
 
 
+def test_what_macos_leaves_beside_images_is_none_of_them(copied: Path):
+    (copied / "imageFiles" / NAME / "._image_00000.jpg").write_bytes(bytes(8))
+    assert len(people_in(copied).frame) == 2 * FRAMES
+
+
 def test_what_is_not_detected_or_not_aligned_is_said(written: Written):
     people = people_in(written.folder)
     first = people.person == 0

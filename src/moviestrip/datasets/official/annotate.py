@@ -1,17 +1,22 @@
 """From what an adapter hands over to the canonical annotation of a shard, at the rate its videos are resampled to."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float
 
 from moviestrip.body.load import Body
+from moviestrip.body.points import PosedPoints
 from moviestrip.config import DatasetSettings, OfficialSource
 from moviestrip.datasets.official import release_named
 from moviestrip.datasets.official.base import TRUNK_3, Gender, People, Release, ReleasedVideo
 from moviestrip.errors import ConfigError, StorageError
+from moviestrip.geometry import axis_angle_to_matrix
 from moviestrip.progress import track
 from moviestrip.skeleton import COMMON_14, H36M_17, indices_of
 from moviestrip.tables import TRUTH, empty, unstack
@@ -19,6 +24,7 @@ from moviestrip.video.fetch import video_id_of
 from moviestrip.video.images import shown_at
 
 BodyOf = Callable[[Gender], Body]
+JointsOf = Callable[[Gender], "PosedJoints"]
 POSED_AT_ONCE = 512  # frames, so that memory does not grow with a video's length
 
 
@@ -69,12 +75,13 @@ def annotate_shard(
     """
     rows = videos.set_index("video_id", drop=False)
     usable = [entry for entry in planned if rows.loc[entry["video_id"], "status"] == "ok"]
+    joints_of = cache(lambda gender: PosedJoints.of(body_of(gender)))
     parts = []
     for entry in track(usable, f"annotate {release.name}"):
         row = rows.loc[entry["video_id"]]
         people = release.people(released_video(entry))
         chosen, frame = resampled(people.frame, _filmed_fps(row), float(row["fps"]), int(row["n_frames"]))
-        parts.append(_rows(entry, people, chosen, frame, _joints(people, chosen, body_of)))
+        parts.append(_rows(entry, people, chosen, frame, _joints(people, chosen, joints_of)))
     return pd.concat(parts, ignore_index=True) if parts else empty(TRUTH)
 
 
@@ -101,7 +108,7 @@ def resampled(frame: np.ndarray, filmed_fps: float, fps: float, n_frames: int) -
     return rows, frames
 
 
-def _joints(people: People, chosen: np.ndarray, body_of: BodyOf) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _joints(people: People, chosen: np.ndarray, joints_of: JointsOf) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """has_3d, joints and trunk of the chosen rows, from the bodies where the release itself has none."""
     has_3d, joints_m, trunk_m = (values[chosen].copy() for values in (people.has_3d, people.joints_m, people.trunk_m))
     lacking = people.has_body[chosen] & ~has_3d
@@ -109,7 +116,7 @@ def _joints(people: People, chosen: np.ndarray, body_of: BodyOf) -> tuple[np.nda
     for gender in sorted(set(genders[lacking])):
         at = np.flatnonzero(lacking & (genders == gender))
         rows = chosen[at]
-        posed = h36m_joints_m(body_of(gender), people.pose[rows], people.betas[rows], people.translation_m[rows])
+        posed = joints_of(gender)(people.pose[rows], people.betas[rows], people.translation_m[rows])
         joints_m[at], trunk_m[at], has_3d[at] = (
             posed[:, indices_of(COMMON_14, H36M_17)],
             posed[:, indices_of(TRUNK_3, H36M_17)],
@@ -118,19 +125,32 @@ def _joints(people: People, chosen: np.ndarray, body_of: BodyOf) -> tuple[np.nda
     return has_3d, joints_m, trunk_m
 
 
-def h36m_joints_m(
-    body: Body,
-    pose: Float[np.ndarray, "frames 72"],
-    betas: Float[np.ndarray, "frames 10"],
-    translation_m: Float[np.ndarray, "frames 3"],
-) -> Float[np.ndarray, "frames 17 3"]:
-    """Joints of the H36M-style regressor of posed bodies, in the camera's frame."""
-    parts = []
-    for first in range(0, len(pose), POSED_AT_ONCE):
-        part = slice(first, first + POSED_AT_ONCE)
-        vertices_m, _ = body.forward(pose[part], betas[part], translation_m[part])
-        parts.append(body.joint_regressor_h36m @ vertices_m)  # einsum takes 27 times as long
-    return np.concatenate(parts).astype(np.float32)
+@dataclass(frozen=True)
+class PosedJoints:
+    """Joints of the H36M-style regressor of a body: those of its mesh, without making the mesh."""
+
+    points: PosedPoints
+    mass: Float[np.ndarray, "17 1"]  # a shift moves a joint by as much as its vertices weigh together: nearly 1
+
+    @classmethod
+    def of(cls, body: Body) -> "PosedJoints":
+        regressor = body.joint_regressor_h36m
+        return cls(PosedPoints(body, regressor), regressor.sum(axis=1, dtype=np.float64)[:, None])
+
+    def __call__(
+        self,
+        pose: Float[np.ndarray, "frames 72"],
+        betas: Float[np.ndarray, "frames 10"],
+        translation_m: Float[np.ndarray, "frames 3"],
+    ) -> Float[np.ndarray, "frames 17 3"]:
+        """In the camera's frame, as pose and translation are."""
+        parts = []
+        for first in range(0, len(pose), POSED_AT_ONCE):
+            part = slice(first, first + POSED_AT_ONCE)
+            rotations = axis_angle_to_matrix(torch.as_tensor(pose[part]).double().reshape(-1, 24, 3)).float()
+            at_origin = self.points(rotations, torch.as_tensor(betas[part]).float()).numpy()
+            parts.append(at_origin + self.mass * translation_m[part, None])
+        return np.concatenate(parts).astype(np.float32)
 
 
 def _rows(

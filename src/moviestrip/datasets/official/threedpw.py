@@ -34,13 +34,13 @@ from moviestrip.datasets.official.base import Gender, People, Release, ReleasedV
 from moviestrip.errors import StorageError
 from moviestrip.skeleton import COCO_18, HMMR_25, SMPL_24, convert, indices_of
 from moviestrip.unpickle import unpickle
+from moviestrip.video.images import image_files
 
 FPS = 30.0
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 GENDERS: dict[str, Gender] = {"m": "male", "f": "female"}
 AGAIN = "unpack sequenceFiles.zip again"
 
-_IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp")
 _PELVIS = SMPL_24.index("pelvis")
 # Joints that SMPL's skeleton and a detector place alike.
 _LIMBS = tuple(f"{side}_{name}" for side in ("left", "right") for name in "shoulder elbow wrist knee ankle".split())
@@ -244,7 +244,7 @@ def _rigid(poses: Float[np.ndarray, "frames 4 4"]) -> Bool[np.ndarray, " frames"
 
 def _require_images(folder: Path, n_frames: int, sequence_file: Path) -> None:
     """That the nth image by name, which videos are read by, is the nth frame."""
-    found = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _IMAGE_SUFFIXES)
+    found = [path.name for path in image_files(folder)]
     expected = [f"image_{frame:05d}.jpg" for frame in range(n_frames)]
     wrong = next((frame for frame, name in enumerate(expected) if found[frame : frame + 1] != [name]), None)
     if wrong is not None:
