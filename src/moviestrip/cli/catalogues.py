@@ -1,8 +1,9 @@
 """What there is: datasets, variants, tables, claims, protocols, configuration keys; listed, shown, checked."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -27,6 +28,9 @@ from moviestrip.errors import ConfigError
 from moviestrip.layout import RunFolder
 from moviestrip.settings import StageSettings
 
+if TYPE_CHECKING:
+    from moviestrip.config import DatasetSettings
+
 dataset_app = typer.Typer(help="List, check and look at datasets.", no_args_is_help=True)
 variants_app = typer.Typer(help="The models: what each is, and the table rows it fills.", no_args_is_help=True)
 tables_app = typer.Typer(help="The 25 tables of the four papers.", no_args_is_help=True)
@@ -35,34 +39,112 @@ claims_app = typer.Typer(help="Judge the papers' claims on this run's tables; or
 protocols_app = typer.Typer(help="Named evaluation choices.", no_args_is_help=True)
 config_app = typer.Typer(help="Check the configuration, or print its documentation.", no_args_is_help=True)
 
+SHORT_STATES = {
+    "no path is given": "not given",
+    "there is no such folder": "no folder",
+    "there is no such file": "no file",
+}
+
 
 @dataset_app.command("list")
-def dataset_list(config: ConfigFiles = None) -> None:
-    """Datasets that are defined: their role, what they play, whether this configuration uses them."""
+def dataset_list(
+    wide: Annotated[bool, typer.Option("--wide", help="Every column, for a wide terminal.")] = False,
+    config: ConfigFiles = None,
+) -> None:
+    """Datasets that are defined: their role, whether this configuration uses them, and whether they are there."""
     from moviestrip.config import load_dataset
+    from moviestrip.papers.readiness import source_state
 
-    folder, used = config_folder(config), configuration(config).datasets
-    table = plain_table("dataset", "role", "plays", "supervision", "splits", "used")
+    folder, settings = config_folder(config), configuration(config)
+    further = ("supervision", "splits", "place") if wide else ()
+    table = plain_table("dataset", "role", "plays", "used", "state", *further)
+    table.columns[0].no_wrap = True
     for file in sorted((folder / "datasets").glob("*.yaml")):
-        dataset = load_dataset(file.stem, folder)
+        dataset = load_dataset(file.stem, folder, settings.data_folders)
         splits = ", ".join(split for split in ("train", "validation", "test") if split in dataset.splits)
-        used_here = "yes" if file.stem in used else ""
-        table.add_row(file.stem, dataset.role, dataset.plays, dataset.supervision, splits, used_here)
-    Console().print(table)
+        used_here = "yes" if file.stem in settings.datasets else ""
+        state, _, place = source_state(file.stem, dataset).partition(": ")
+        more = (dataset.supervision, splits, escape(place)) if wide else ()
+        table.add_row(file.stem, dataset.role, dataset.plays, used_here, SHORT_STATES.get(state, state), *more)
+    Console(width=WIDE_COLUMNS if wide else None).print(table)
 
 
 @dataset_app.command("check")
-def dataset_check(name: Dataset, run: Run = None, config: ConfigFiles = None) -> None:
-    """Check a dataset's files in a run, count them, and draw a contact sheet with the labels over the frames."""
-    folder = run_folder(run, config)
-    found = stages.check(stages.Job(folder, StageSettings({})), name)
+def dataset_check(
+    name: Dataset,
+    run: Run = None,
+    whole: Annotated[bool, typer.Option("--all", help="Of a release: read every label, not a few videos'.")] = False,
+    config: ConfigFiles = None,
+) -> None:
+    """Check a dataset: as a run has it, with a picture of its labels; or a release that no run has read yet.
+
+    Of a release it counts the videos of each split beside the totals that its authors print, and the labels of a few
+    videos or of all; whatever cannot be read is named, and the next video is tried.
+    """
+    from moviestrip.config import OfficialSource, load_dataset
+    from moviestrip.stages.pictures import is_labelled
+
+    job = stages.Job(run_folder(run, config), StageSettings({}))
+    chosen = configuration(config)
+    settings = load_dataset(name, config_folder(config), chosen.data_folders, chosen.dataset_files)
+    if isinstance(settings.source, OfficialSource) and (whole or not is_labelled(job, name)):
+        print(f"{settings.title}, the release in {settings.source.path}, split by the rule '{settings.source.rule}'")
+        _check_release(name, settings, whole)
+        return
+    found = stages.check(job, name)
     for what, count in found.counts.items():
         print(f"{count:8,} {what}")
-    for problem in found.problems:
+    print(f"picture: {job.run.figures / 'datasets' / name}.png")
+    _end_with(found.problems)
+
+
+def _check_release(name: str, settings: "DatasetSettings", whole: bool) -> None:
+    from moviestrip.datasets.official.report import lines_of
+    from moviestrip.stages.pictures import check_release
+
+    found = check_release(name, settings, whole)
+    for line in lines_of(found):
+        print(line)
+    _end_with(found.problems)
+
+
+def _end_with(problems: Sequence[str]) -> None:
+    """Name what is wrong on standard error; with anything wrong the exit code is 3."""
+    for problem in problems:
         print(f"problem: {problem}", file=sys.stderr)
-    print(f"picture: {folder.figures / 'datasets' / name}.png")
-    if found.problems:
+    if problems:
         raise typer.Exit(3)
+
+
+@dataset_app.command("show")
+def dataset_show(name: Dataset, run: Run = None, config: ConfigFiles = None) -> None:
+    """Everything about a dataset: licence, expected files, what is found, which tables need it, and a picture."""
+    from moviestrip.config import OfficialSource, load_dataset
+    from moviestrip.papers.release_documentation import facts_of
+    from moviestrip.stages.pictures import is_labelled, release_picture
+
+    job, whole = stages.Job(run_folder(run, config), StageSettings({})), configuration(config)
+    settings = load_dataset(name, config_folder(config), whole.data_folders, whole.dataset_files)
+    for line in facts_of(name, settings, whole, config_folder(config)):
+        print(line)
+    picture: Path | None = None
+    problems: list[str] = []
+    if isinstance(settings.source, OfficialSource):
+        if settings.source.path is not None and settings.source.path.is_dir():
+            picture, problems = release_picture(job, name, settings)
+    elif is_labelled(job, name):
+        picture = stages.contact_sheet(job, name)
+    if picture is not None:
+        print(f"picture: {picture}")
+    _end_with(problems)
+
+
+@dataset_app.command("document")
+def dataset_document(config: ConfigFiles = None) -> None:
+    """Print every release of the papers (docs/datasets.md)."""
+    from moviestrip.papers.release_documentation import document
+
+    print(document(configuration(config), config_folder(config)), end="")
 
 
 @dataset_app.command("sheet")
@@ -199,7 +281,8 @@ def config_check(files: Annotated[list[Path] | None, typer.Argument()] = None) -
 
     config = configuration(files)
     folder = config_folder(files)
-    datasets = {name: load_dataset(name, folder, config.data_folders) for name in config.datasets}
+    places = config.data_folders, config.dataset_files
+    datasets = {name: load_dataset(name, folder, *places) for name in config.datasets}
     check_variants(load_variants(config, folder, datasets), config.features.backbone, datasets)
     print(f"ok: {config.name}, {len(config.datasets)} datasets, {len(config.variants)} variants")
 

@@ -18,8 +18,11 @@ from moviestrip.config import (
     BackboneName,
     Config,
     DatasetSettings,
+    FolderSource,
     OfficialSource,
+    PackageSource,
     PreparedSource,
+    RenderedSource,
     VariantSettings,
     in_world,
     load_variant,
@@ -441,6 +444,21 @@ def _trainable(
     return tuple(name for name in config.variants if all(map(learns, lineage(name, raw))))
 
 
-def tables_of_dataset(name: str, config: Config, folder: Path) -> Uses:
-    """The tables that print numbers on one dataset of config/datasets, and those whose models learn from it."""
-    return uses_of("dataset", name, table_needs(config, folder), {})
+def tables_of_dataset(name: str, dataset: DatasetSettings, config: Config, folder: Path) -> Uses:
+    """The tables that print numbers on a dataset, or on what it stands for, and those whose models learn from it."""
+    return uses_of("dataset", name, table_needs(config, folder), {name: dataset})
+
+
+def source_state(name: str, dataset: DatasetSettings) -> str:
+    """Where a dataset comes from, and of one that a user brings whether it is there."""
+    source = dataset.source
+    if isinstance(source, RenderedSource):
+        return "made here"
+    if isinstance(source, PackageSource):
+        return f"fetched: {source.requirement}"
+    if isinstance(source, FolderSource):
+        return f"{_no_folder(source.path) or 'found'}: {source.path}"
+    problem, place = next(((facts[5], facts[3]) for facts in _missing_datasets({name: dataset})), ("found", ""))
+    files = list(source.files.values()) if isinstance(source, PreparedSource) else []
+    place = place or _shown(files[0].parent if files else source.path)
+    return f"{problem}: {place}" if place else f"{problem}: data_folders.{name}"

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moviestrip.config import ReportSettings
+from moviestrip.config import DatasetSettings, ReportSettings
 from moviestrip.stages.job import Job
 
 if TYPE_CHECKING:
     from moviestrip.datasets.check import DatasetReport
+    from moviestrip.datasets.official.report import ReleaseReport
 
 
 def check(job: Job, dataset: str) -> "DatasetReport":
@@ -17,6 +18,35 @@ def check(job: Job, dataset: str) -> "DatasetReport":
 
     contact_sheet(job, dataset)
     return check_dataset(dataset, job.run)
+
+
+def check_release(name: str, settings: DatasetSettings, whole: bool) -> "ReleaseReport":
+    """Read a release directly, as it lies in its folder."""
+    from moviestrip.datasets.official.annotate import open_release
+    from moviestrip.datasets.official.report import report_on_release
+
+    return report_on_release(open_release(name, settings), whole)
+
+
+def release_picture(job: Job, name: str, settings: DatasetSettings) -> tuple[Path | None, list[str]]:
+    """Draw a release's labels over its own frames: the picture, if anything can be shown, and what cannot."""
+    from moviestrip.datasets.official.annotate import open_release
+    from moviestrip.figures.contact_sheet import write_picture
+    from moviestrip.figures.release_sheet import release_sheet
+
+    sheet, problems = release_sheet(open_release(name, settings))
+    if sheet is None:
+        return None, problems
+    path = job.run.figures / "releases" / f"{name}.png"
+    write_picture(path, sheet)
+    job.record(path, "release sheet", {})
+    return path, problems
+
+
+def is_labelled(job: Job, dataset: str) -> bool:
+    """Whether a run has labels of a dataset, all of its shards."""
+    shards = job.run.shards(dataset)
+    return bool(shards) and all(job.run.labels(dataset, shard).is_file() for shard in shards)
 
 
 def overlays(job: Job, datasets: Sequence[str] | None = None) -> None:
