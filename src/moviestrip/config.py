@@ -362,6 +362,11 @@ class Config(Section):
     data_folders: dict[str, Path] = Field(
         {}, description="Where the datasets that you bring lie, by name: `h36m: /data/h36m`."
     )
+    dataset_files: dict[str, str] = Field(
+        {},
+        description="Which file in config/datasets describes a dataset, if not the one of its own name: with "
+        "`3dpw: 3dpw-vibe-db` VIBE's database fills 3DPW's columns of the tables.",
+    )
     train_without: tuple[str, ...] = Field(
         (),
         description="Datasets that you cannot have, by the papers' names, such as `nba`: variants that ask for them "
@@ -385,6 +390,13 @@ class Config(Section):
     rendering: WorldSettings = WorldSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     report: ReportSettings = ReportSettings()
+
+    @model_validator(mode="after")
+    def _described_datasets_are_used(self) -> "Config":
+        strange = sorted(set(self.dataset_files) - set(self.datasets))
+        if strange:
+            raise ValueError(f"dataset_files: '{strange[0]}' is not listed in `datasets`; list it, or remove it here")
+        return self
 
 
 class RenderedSource(Section):
@@ -701,20 +713,29 @@ def validate_config(values: Mapping[str, Any], origin: str) -> Config:
     return _validated(Config, values, origin)
 
 
-def load_dataset(name: str, folder: Path, data_folders: Mapping[str, Path] | None = None) -> DatasetSettings:
-    """A dataset's settings; the configuration's `data_folders` say where one lies that you bring."""
-    values = read_yaml(_named_file("datasets", name, folder))
-    found = _validated(DatasetSettings, values, f"config/datasets/{name}.yaml")
+def load_dataset(
+    name: str,
+    folder: Path,
+    data_folders: Mapping[str, Path] | None = None,
+    files: Mapping[str, str] | None = None,
+) -> DatasetSettings:
+    """A dataset's settings; the configuration's `data_folders` say where one lies that you bring.
+
+    `files` are its `dataset_files`.
+    """
+    file = (files or {}).get(name, name)
+    values = read_yaml(_named_file("datasets", file, folder))
+    found = _validated(DatasetSettings, values, f"config/datasets/{file}.yaml")
     place = (data_folders or {}).get(name)
     if place is None:
         return found
     if isinstance(found.source, OfficialSource):
         moved: dict[str, Any] = {"path": place}
     elif isinstance(found.source, PreparedSource):
-        files = {split: place / file for split, file in found.source.files.items()}
-        moved = {"files": files} if files else {"path": place / (found.source.path or "")}
+        placed = {split: place / each for split, each in found.source.files.items()}
+        moved = {"files": placed} if placed else {"path": place / (found.source.path or "")}
     else:
-        raise ConfigError(f"data_folders.{name}: config/datasets/{name}.yaml is not of data that lie in a folder")
+        raise ConfigError(f"data_folders.{name}: config/datasets/{file}.yaml is not of data that lie in a folder")
     return found.model_copy(update={"source": found.source.model_copy(update=moved)})
 
 

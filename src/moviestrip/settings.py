@@ -43,12 +43,13 @@ class StageSettings:
         cls, config: Config, folder: Path, dataset: str | None = None, variant: str | None = None
     ) -> "StageSettings":
         values = config.model_dump(mode="json")
-        datasets = {name: load_dataset(name, folder, config.data_folders) for name in config.datasets}
+        places = config.data_folders, config.dataset_files
+        datasets = {name: load_dataset(name, folder, *places) for name in config.datasets}
         variants = load_variants(config, folder, datasets)
         values["dataset_settings"] = {name: found.model_dump(mode="json") for name, found in datasets.items()}
         values["variant_settings"] = {name: found.model_dump(mode="json") for name, found in variants.items()}
         if dataset is not None:
-            values["dataset"] = load_dataset(dataset, folder, config.data_folders).model_dump(mode="json")
+            values["dataset"] = load_dataset(dataset, folder, *places).model_dump(mode="json")
         if variant is not None:
             chosen = variants.get(variant) or in_world(variant, load_variant(variant, folder), config, datasets)
             values["variant"] = chosen.model_dump(mode="json")

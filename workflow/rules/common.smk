@@ -33,7 +33,9 @@ CONFIG = or_stop(validate_config, config, "configuration")
 ROOT = str(CONFIG.results / CONFIG.name)
 RUN = RunFolder(Path(ROOT))
 DATASETS = {
-    name: or_stop(load_dataset, name, CONFIG_FOLDER, CONFIG.data_folders)
+    name: or_stop(
+        load_dataset, name, CONFIG_FOLDER, CONFIG.data_folders, CONFIG.dataset_files
+    )
     for name in CONFIG.datasets
 }
 VARIANTS = or_stop(load_variants, CONFIG, CONFIG_FOLDER, DATASETS)

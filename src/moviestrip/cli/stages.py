@@ -36,7 +36,7 @@ def plan(config: ConfigFiles = None) -> None:
     settings, run = configuration(config), run_folder(None, config)
     table = plain_table("dataset", "role", "shards", "videos", numbers=2)
     for name in settings.datasets:
-        dataset = load_dataset(name, config_folder(config), settings.data_folders)
+        dataset = load_dataset(name, config_folder(config), settings.data_folders, settings.dataset_files)
         shards = plan_shards(run, name, dataset, settings.rendering, settings.seed)
         videos = sum(len(read_shard(run, name, shard)["videos"]) for shard in shards)
         table.add_row(name, dataset.role, str(len(shards)), str(videos))

@@ -72,8 +72,8 @@ class _Acted:
     phi: np.ndarray
 
 
-def write_vibe_db(folder: Path, seed: int = 0) -> Written:
-    """Nine files of a video or two each."""
+def write_vibe_db(folder: Path, seed: int = 0, only: tuple[str, ...] = ()) -> Written:
+    """Nine files of a video or two each, or some of them."""
     folder.mkdir(parents=True, exist_ok=True)
     body = load_body(BodySettings(), cache_folder())
     points = PosedPoints(body, keypoint_regressor(body))
@@ -90,10 +90,13 @@ def write_vibe_db(folder: Path, seed: int = 0) -> Written:
     }  # fmt: skip
     files = {}
     for name, write in writers.items():
+        if only and name not in only:
+            continue
         parts, files[name] = write(act, name, draw)
         fields = {field: np.concatenate([part[field] for part in parts]) for field in parts[0]}
         joblib.dump(fields, folder / name)
-    files["insta_train_db.h5"] = _insta(act, folder / "insta_train_db.h5")
+    if not only or "insta_train_db.h5" in only:
+        files["insta_train_db.h5"] = _insta(act, folder / "insta_train_db.h5")
     return Written(folder, files)
 
 

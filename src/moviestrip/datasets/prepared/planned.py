@@ -72,14 +72,14 @@ def _options(source: PreparedSource, split: Split) -> VibeDbOptions:
 
 def _source(name: str, dataset: DatasetSettings) -> PreparedSource:
     if not isinstance(dataset.source, PreparedSource):
-        raise ConfigError(f"config/datasets/{name}.yaml: source.kind is '{dataset.source.kind}', not prepared")
+        raise ConfigError(f"dataset {name}: source.kind is '{dataset.source.kind}', not prepared")
     return dataset.source
 
 
 def _there(name: str, split: Split, file: Path) -> Path:
     if not file.is_file():
         raise ConfigError(
-            f"config/datasets/{name}.yaml: source.files.{split}: there is no file {file}; say in `data_folders.{name}` "
-            f"where it lies, see docs/import-features.md"
+            f"data_folders.{name}: there is no file {file}, the dataset's source.files.{split}; say where it lies, or "
+            f"leave out the split: docs/import-features.md"
         )
     return file
