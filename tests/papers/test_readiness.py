@@ -131,8 +131,22 @@ def test_the_suggested_lines_do_run(papers, folder):
     assert {"spin-backbone", "tcmr-3dpw-train"} <= set(reduced.variants)
     assert not {"vibe", "vibe-3dpw-train"} & set(reduced.variants)  # nothing for their discriminator
     assert "phd-4" not in reduced.tables
-    values = reduced.model_dump(mode="json") | {"motions": {}}
-    assert found_in(validate_config(values, "reduced"), folder) == []
+    assert found_in(validate_config(reduced.model_dump(mode="json"), "reduced"), folder) == []
+
+
+def test_variants_that_only_serve_to_start_others_are_not_suggested_alone(papers, folder):
+    put_all(papers, *map(str, papers.features.checkpoints.values()))
+    datasets = {name: load_dataset(name, folder, papers.data_folders) for name in papers.datasets}
+    reduced = what_would_run(papers, datasets, folder, found_in(papers, folder))
+    assert reduced is not None
+    assert set(reduced.variants) == {
+        "imagenet-backbone", "random-backbone", "baseline-resnet-imagenet", "baseline-resnet-random",
+    }  # fmt: skip
+    alone = papers.model_copy(update={"variants": ("imagenet-backbone",)})
+    reduced = what_would_run(alone, datasets, folder, found_in(papers, folder))
+    assert reduced is not None
+    assert reduced.variants == ()
+    assert "hmmr-1" in reduced.tables
 
 
 def test_without_a_body_or_any_3d_truth_no_line_is_suggested(papers, folder):

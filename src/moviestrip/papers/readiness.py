@@ -33,7 +33,7 @@ from moviestrip.errors import ConfigError
 from moviestrip.papers.printed import table_names
 from moviestrip.papers.states import table_states
 from moviestrip.papers.table import cells_of
-from moviestrip.papers.variants import in_short
+from moviestrip.papers.variants import in_short, rows_of_variants
 from moviestrip.papers.worlds import BASELINES, MOTIONS, PAPER_DATASETS, kind_of, stand_in, variant_of
 
 WIDTH = 79  # of a terminal of 80 columns
@@ -113,7 +113,7 @@ def missing_parts(
     """Everything that is missing, datasets first. Looks at whether files are there, never into them."""
     plain = [
         *_missing_datasets(datasets),
-        *_missing_motions(config),
+        *_missing_motions(config, datasets, variants),
         *_missing_bodies(config, datasets),
         *_missing_checkpoints(config, datasets, variants),
         *_missing_programs(config, datasets),
@@ -143,8 +143,14 @@ def _missing_datasets(datasets: Mapping[str, DatasetSettings]) -> Iterator[Facts
                 yield "dataset", name, dataset.title, _shown(place), key, problem, "see docs/import-features.md"
 
 
-def _missing_motions(config: Config) -> Iterator[Facts]:
-    """Folders of motion capture that are named, or whose source is asked for."""
+def _missing_motions(
+    config: Config, datasets: Mapping[str, DatasetSettings], variants: Mapping[str, VariantSettings]
+) -> Iterator[Facts]:
+    """Folders of motion capture that are named, or whose source is asked for, where something is made of motions."""
+    is_read = any(variant.motion_discriminator or variant.motion_prior for variant in variants.values())
+    is_rendered = any(isinstance(dataset.source, RenderedSource) for dataset in datasets.values())
+    if not (is_read or is_rendered or config.motion_priors):
+        return
     for kind, source in MOTION_SITES.items():
         place = getattr(config.motions, f"{kind}_folder")
         is_asked = kind in config.motions.sources
@@ -165,10 +171,8 @@ def _missing_bodies(config: Config, datasets: Mapping[str, DatasetSettings]) -> 
     }
     if body.mean_parameters is not None:
         files["mean_parameters"] = ("mean parameters", body.mean_parameters, MEAN_PARAMETERS_SITE)
-    for sex in ("male", "female"):
-        given = getattr(body, f"{sex}_path")
-        if given is not None or needs_sexes(datasets):
-            files[f"{sex}_path"] = (f"SMPL, {sex}", given, SMPL_SITE)
+    for sex in ("male", "female") if needs_sexes(datasets) else ():
+        files[f"{sex}_path"] = (f"SMPL, {sex}", getattr(body, f"{sex}_path"), SMPL_SITE)
     for key, (title, place, source) in files.items():
         problem = _no_file(place)
         if problem:
@@ -441,7 +445,10 @@ def _trainable(
         learnt = named or tuple(name for name, dataset in there.items() if dataset.is_trained_on)
         return any(there[each].supervision == "full_3d" and "train" in there[each].splits for each in learnt)
 
-    return tuple(name for name in config.variants if all(map(learns, lineage(name, raw))))
+    kept = [name for name in config.variants if all(map(learns, lineage(name, raw)))]
+    rows = {BASELINES.get(row, row) for row in rows_of_variants()}
+    shown = {name for row in kept if row in rows for name in lineage(row, raw)}  # or they only serve to start others
+    return tuple(name for name in kept if name in shown)
 
 
 def tables_of_dataset(name: str, dataset: DatasetSettings, config: Config, folder: Path) -> Uses:
