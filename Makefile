@@ -49,6 +49,7 @@ format: setup
 bench: setup
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.dtw
+	$(BIN)/python -m benchmarks.labels
 
 clean:
 	rm -rf results

@@ -103,14 +103,13 @@ def main() -> None:
             raise SystemExit(f"{sum(map(len, labels)):,} frames are labelled of {frames:,}, so nothing is timed")
     print(f"{frames:,} frames of labels in {len(shards)} shards")
     for stage in STAGES:
-        seconds, cpu, peak = (
-            sum(cost.seconds for cost in costs[stage]),
-            sum(cost.processor_seconds for cost in costs[stage]),
-            max(cost.peak_mib for cost in costs[stage]),
-        )
-        print(f"{stage}: {seconds:.0f} s, of the processor {cpu:.0f} s, {peak:,.0f} MiB")
-    together = [cost.seconds for stage in STAGES for cost in costs[stage]]
-    print(f"together: {sum(together):.0f} s")
+        print(said(stage, costs[stage]))
+    print(said("together", [cost for stage in STAGES for cost in costs[stage]]))
+
+
+def said(what: str, costs: list[Cost]) -> str:
+    seconds, busy = sum(cost.seconds for cost in costs), sum(cost.processor_seconds for cost in costs)
+    return f"{what}: {seconds:.0f} s, {busy:.0f} s of the processor, {max(cost.peak_mib for cost in costs):,.0f} MiB"
 
 
 if __name__ == "__main__":
