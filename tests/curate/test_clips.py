@@ -134,3 +134,19 @@ def test_with_annotation_the_followed_person_is_one_clip_of_the_whole_video(supe
         supervision,
     ]
     assert len(selected(clips, attributes)) == 1
+
+
+def test_a_release_keeps_every_clip_in_which_somebody_is_seen():
+    source = {"kind": "official", "release": "3dpw", "splits": ["test"]}
+    settings = DatasetSettings(
+        role="wild3d", title="T", licence="none", supervision="full_3d", tube="truth", source=source
+    )  # fmt: skip
+    people = with_defaults(pd.DataFrame(truth("v", 5, 0) + truth("w", 5, 1)), TRUTH)
+    unseen = people["video_id"] == "w"
+    people.loc[unseen, "keypoints_2d"] = pd.Series([np.zeros(75, np.float32)] * 5, people.index[unseen])
+    clips, attributes = curate_shard("d", settings, videos("v", "w"), people, SETTINGS)
+    assert len(clips) == 2
+    assert SETTINGS.minimum_frames > 5
+    assert selected(clips, attributes)["video_id"].tolist() == ["v"]
+    short = settings.model_copy(update={"supervision": "pseudo_2d"})
+    assert len(selected(*curate_shard("d", short, videos("v", "w"), people, SETTINGS))) == 0

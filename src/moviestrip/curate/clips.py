@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from moviestrip.config import CurationSettings, DatasetSettings, OfficialSource
+from moviestrip.config import CurationSettings, DatasetSettings, OfficialSource, PreparedSource
 from moviestrip.curate.filters import FILTERS, Keypoints, visible_count, visible_runs
 from moviestrip.skeleton import BODY_25, HMMR_25
 from moviestrip.tables import ATTRIBUTES, CLIPS, empty, stack
@@ -107,6 +107,21 @@ def annotated_spans(person: Person) -> list[tuple[int, int]]:
     return list(zip(np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist(), strict=True))
 
 
+# Every clip in which somebody is seen: what the papers are compared on is not for this project to choose.
+BENCHMARK = {
+    "minimum_frames": 1,
+    "maximum_face_only_fraction": 1.0,
+    "minimum_person_height_px": 1.0,
+    "minimum_mean_confidence": 0.0,
+}
+
+
+def filters_of(dataset: DatasetSettings, settings: CurationSettings) -> CurationSettings:
+    """The configuration's filters; of a release with annotation of its own, only that somebody is seen at all."""
+    annotated = isinstance(dataset.source, OfficialSource | PreparedSource) and dataset.supervision != "pseudo_2d"
+    return settings.model_copy(update=BENCHMARK) if annotated else settings
+
+
 def curate_shard(
     name: str, dataset: DatasetSettings, videos: pd.DataFrame, people: pd.DataFrame, settings: CurationSettings
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -114,6 +129,7 @@ def curate_shard(
 
     `people` is the tracks table, or the truth table of a dataset whose tubes are annotated.
     """
+    settings = filters_of(dataset, settings)
     usable = videos[videos["status"] == "ok"].set_index("video_id")
     annotated = dataset.tube == "truth"
     clips, attributes = [], []

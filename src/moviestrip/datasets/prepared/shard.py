@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from moviestrip.config import CurationSettings, DatasetSettings, Supervision
-from moviestrip.curate.clips import clip_id_of, verdicts
+from moviestrip.curate.clips import clip_id_of, filters_of, verdicts
 from moviestrip.curate.tube import person_tube, visible
 from moviestrip.datasets.prepared.base import PreparedSequence
 from moviestrip.errors import FatalError
@@ -58,7 +58,7 @@ def prepared_tables(
 ) -> PreparedTables:
     """Everything a shard of the dataset `name` holds, in one pass; of its features no more than once in memory."""
     videos: dict[str, dict] = {}
-    dimensions = set()
+    dimensions, filters = set(), filters_of(dataset, curation)
     clips, attributes, labels, crops, phi = [], [], [], [], []
     for sequence in sequences:
         dimensions.add(sequence.phi.shape[1])
@@ -66,7 +66,7 @@ def prepared_tables(
         _join_video(videos, row, sequence)
         clip = _clip(sequence, name, row["video_id"], dataset.supervision)
         keypoints = _keypoints(sequence, dataset.supervision, curation)
-        judged = verdicts(clip["clip_id"], keypoints, True, curation)
+        judged = verdicts(clip["clip_id"], keypoints, True, filters)
         clips.append(clip)
         attributes += judged
         if all(verdict["passed"] for verdict in judged):
