@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from moviestrip.errors import ConfigError
-from moviestrip.papers.cells import column_name, find_cell, read_cells
+from moviestrip.papers.cells import cell_id, column_name, find_cell, read_cells
 from moviestrip.papers.printed import table_names
 from moviestrip.papers.table import cells_of
 
@@ -74,3 +74,12 @@ def test_only_a_papers_table_has_cells(tmp_path):
         read_cells(tmp_path / "scores.csv")
     with pytest.raises(ConfigError, match=r"phd-2\.csv: not made yet"):
         read_cells(tmp_path / "phd-2.csv")
+
+
+def test_every_cell_of_the_25_tables_has_an_address_that_tells_where_it_stands():
+    addresses = [cell_id(cell) for name in table_names() for cell in cells(name).to_dict("records")]
+    assert len(set(addresses)) == len(addresses) > 833
+    assert {
+        "cell-hmmr-2-contextual-3dpw-pck", "cell-phd-2-ar-phi-h36m-pa_mpjpe-at10-dtw",
+        "cell-hmmr-5-constant-h36m-pa_mpjpe-at-5", "cell-phd-5-ar-phi-penn_action-pck-at20-pullup-dtw",
+    } <= set(addresses)  # fmt: skip

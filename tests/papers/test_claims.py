@@ -9,6 +9,7 @@ import pytest
 
 from moviestrip.errors import ConfigError, FatalError
 from moviestrip.evaluation.statistics import interval, paired_difference
+from moviestrip.papers.cells import cell_id
 from moviestrip.papers.checks import Cells, Margin
 from moviestrip.papers.claims import (
     FAILS,
@@ -68,6 +69,24 @@ def test_without_our_numbers_every_claim_waits_and_says_for_what(ledger):
     pending = waiting["verdict"] == PENDING
     assert waiting.loc[pending, "reason"].str.startswith("pending: ").all()
     assert waiting.loc[~pending, "reason"].str.contains("only cited by the paper: |told in prose").all()
+
+
+def test_a_claim_names_the_cell_behind_every_number(ledger):
+    known = {cell_id(cell): cell for cell in printed_tables().to_dict("records")}
+    in_prose = ("vibe-14", "tcmr-15", "tcmr-18", "tcmr-20")
+    for claim in ledger.to_dict("records"):
+        places = dict(part.rsplit("=", 1) for part in claim["cells"].split(", ") if part)
+        values = numbers_in(claim["values_printed"])
+        assert set(places) <= set(values)
+        assert set(places) == set(values) or claim["claim_id"] in in_prose
+        assert all(known[address]["number"] == values[place] for place, address in places.items())
+
+
+def test_our_side_names_the_cells_of_the_tables_that_were_built():
+    ours = printed_tables().assign(ours=lambda table: table["number"])
+    sixth = ours[(ours["paper"] == "hmmr") & (ours["table"] == "6")]
+    names = judge_claims(sixth).set_index("claim_id")["cells"]
+    assert "mpjpe(contextual)[3dpw]=cell-hmmr-6-contextual-3dpw-mpjpe" in names["hmmr-03"]
 
 
 def test_our_numbers_are_judged_like_theirs():

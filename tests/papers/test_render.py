@@ -89,6 +89,13 @@ def test_every_drawing_names_the_world_and_marks_ours(table):
     assert render.to_latex(table, SETTING).count(r"\textcolor{blue}") == ours
 
 
+def test_every_cell_has_an_address_of_its_own(table):
+    addresses = re.findall(r'<td id="([^"]+)"', render.to_html(table, SETTING))
+    assert len(addresses) == len(set(addresses)) == len(table)
+    start = f"cell-{table['paper'].iat[0]}-{table['table'].iat[0]}-"
+    assert all(re.fullmatch(start + r"[\w-]+", address) for address in addresses)
+
+
 def test_latex_is_balanced_and_has_a_place_for_every_cell(table):
     text = render.to_latex(table, SETTING)
     assert text.count("{") == text.count("}")

@@ -130,6 +130,14 @@ def test_a_table_takes_the_style_of_the_page(run: RunFolder):
     assert "miniature world" in fragment.html
 
 
+def test_the_numbers_of_a_claim_lead_to_their_cells(page: Page, run: RunFolder):
+    led = [item["href"] for item in page.all("a") if (item.get("href") or "").startswith("#cell-")]
+    both = ["#cell-hmmr-2-contextual-3dpw-pa_mpjpe", "#cell-hmmr-2-single-view-3dpw-pa_mpjpe"]
+    assert led == both * 2  # printed and ours; the claim on a table that is not here leads nowhere
+    assert "Printed: pa_mpjpe(contextual)[3dpw] =80.1, pa_mpjpe(single-view)[3dpw] =76.7" in page.text
+    assert "=109.7 (103.9 to 113.8)," in page.text and "Printed: c=1" in page.text
+
+
 def test_configured_tables_come_first_and_in_order(page: Page):
     articles = [item["id"] for item in page.all("article") if (item.get("id") or "").startswith("table-")]
     assert articles == ["table-hmmr-2", "table-hmmr-1"]

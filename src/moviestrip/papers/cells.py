@@ -6,7 +6,7 @@ not need to tell its cells apart, and a lone word may be a dataset, a metric or 
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +21,15 @@ from moviestrip.papers.worlds import PAPER_DATASETS, variant_of
 PARTS = {"@": "horizon", ":": "metric", "/": "action"}
 DTW_ENDINGS = {"+dtw": "true", "-dtw": "false"}
 CANDIDATES = 16  # as many as an action table has rows
+
+
+def cell_id(cell: Mapping[Hashable, object]) -> str:
+    """The address of a cell in HTML, such as `cell-phd-2-ar-phi-h36m-pa_mpjpe-at10-dtw`: the same in every run."""
+    parts = [str(cell[name]) for name in ("paper", "table", "row_id", "dataset", "metric")]
+    parts += [f"at{cell['horizon']}"] if cell["horizon"] else []
+    parts += [plain_action(str(cell["action"]))] if cell["action"] else []
+    parts += [{"true": "dtw", "false": "no-dtw"}[str(cell["dtw"])]] if cell["dtw"] else []
+    return "-".join(["cell", *filter(None, parts)])
 
 
 def read_cells(path: Path) -> pd.DataFrame:

@@ -73,6 +73,7 @@ class Reading:
 
     margins: list[Margin] = field(default_factory=list)
     cells: dict[str, Numbers] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)  # the table row of every cell, with or without a number
     tables: dict[str, None] = field(default_factory=dict)
     missing: dict[str, NoNumber] = field(default_factory=dict)
 
@@ -276,10 +277,12 @@ class _Relation:
             found = self.cells.find(metric, row_id, keys)
         except NoNumber as missing:
             self.reading.missing[missing.place] = missing
+            self.reading.rows[missing.place] = missing.row
             self.complete = False
             return np.array([math.nan])
         self.unit = str(found.rows[0].get("unit", ""))
-        self.reading.cells[label(metric, row_id, keys)] = found.numbers
+        place = label(metric, row_id, keys)
+        self.reading.cells[place], self.reading.rows[place] = found.numbers, found.rows[0]
         self.reading.tables |= {f"{row['paper']}-{row['table']}": None for row in found.rows}
         return found.numbers
 

@@ -25,6 +25,7 @@ import pandas as pd
 
 from moviestrip.errors import ConfigError
 from moviestrip.papers.audit import notes_of_claim
+from moviestrip.papers.cells import cell_id
 from moviestrip.papers.checks import MANUAL, Cells, Margin, NoNumber, Numbers, Reading, Row, read_check
 from moviestrip.papers.printed import PAPERS, printed_claims, printed_tables
 from moviestrip.papers.resamples import Resamples
@@ -53,13 +54,17 @@ class Effect:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a check, how clearly, the cells it read, the tables they stand in, and why it is not judged."""
+    """What became of a check, how clearly, the cells it read, where they stand, and why it is not judged."""
 
     verdict: str
     effect: Effect = Effect()
     cells: Mapping[str, Numbers] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
     reason: str = ""
+    addresses: Mapping[str, str] = field(default_factory=dict)  # of every cell, with or without a number
+
+    def addresses_text(self) -> str:
+        return ", ".join(f"{place}={address}" for place, address in self.addresses.items())
 
     def values_text(self, percent: float) -> str:
         return ", ".join(f"{place}={_with_ends(numbers, percent)}" for place, numbers in self.cells.items())
@@ -91,7 +96,8 @@ def judge(check: str, cells: Cells, percent: float = 95) -> Verdict:
     if verdict == UNDECIDED:
         known = not math.isnan(effect.low)
         reasons.append("the interval crosses the boundary" if known else "too few clips for an interval")
-    return Verdict(verdict, effect, reading.cells, tuple(reading.tables), "; ".join(reasons))
+    addresses = {place: cell_id(row) for place, row in reading.rows.items() if row["table"] != "text"}
+    return Verdict(verdict, effect, reading.cells, tuple(reading.tables), "; ".join(reasons), addresses)
 
 
 def _weigh(margins: Sequence[Margin], percent: float) -> tuple[str, Effect]:
@@ -215,6 +221,7 @@ def _ledger_row(claim: Mapping[Hashable, str], printed: Cells, ours: Cells, perc
         "values_printed": on_printed.values_text(percent),
         "values": on_ours.values_text(percent),
         "tables": " ".join(on_ours.tables or on_printed.tables),
+        "cells": on_ours.addresses_text(),
         "note": _note_of(claim["claim_id"]),
     }
 

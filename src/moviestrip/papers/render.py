@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from moviestrip.papers.audit import MARKS, MarkedNote, notes_of_cell, notes_of_table
+from moviestrip.papers.cells import cell_id
 from moviestrip.papers.forecasts import BESIDE_WARPED
 from moviestrip.papers.layout import METRIC_TITLES, Column, Layout, layout
 from moviestrip.papers.protocols import protocol_of
@@ -40,6 +41,7 @@ TABLE_STYLE = """
 .paper-table .ours{color:#0b62a4;font-style:italic}
 .paper-table .interval{color:#7a8a99;font-size:.85em;font-style:italic}
 .paper-table .first{border-left:1px solid #ccc}
+.paper-table td:target{background:#fff3c4;outline:2px solid #c98a00}
 .paper-table .added th,.paper-table .added td{background:#eef5fb}
 .paper-table figcaption{max-width:75em;margin-bottom:.6em}
 .paper-table .audit{max-width:75em;margin:.6em 0;font-size:.92em}
@@ -63,6 +65,7 @@ class Cell:
     ours: str
     interval: str
     marks: str = ""
+    address: str = ""  # in HTML
 
 
 @dataclass(frozen=True)
@@ -95,11 +98,12 @@ def _cell_of(cell: pd.Series) -> Cell:
     unit, ours = str(cell["unit"]), float(cell["ours"])
     printed = _printed_text(str(cell["printed"]), unit)
     marks = "".join(found.mark for found in notes_of_cell(cell)) if cell["printed"] else ""
+    address = cell_id(cell.to_dict())
     if math.isnan(ours):
-        return Cell(printed, "", "", marks)
+        return Cell(printed, "", "", marks, address)
     low, high = float(cell["low"]), float(cell["high"])
     interval = "" if math.isnan(low) else f"[{_number_text(low, unit)}, {_number_text(high, unit)}]"
-    return Cell(printed, _number_text(ours, unit), interval, marks)
+    return Cell(printed, _number_text(ours, unit), interval, marks, address)
 
 
 def _printed_text(text: str, unit: str) -> str:
@@ -383,12 +387,13 @@ def _html_mark(mark: str) -> str:
 
 def _html_row(label: str, added: bool, row: Sequence[Cell], first: Sequence[bool]) -> str:
     style = ' class="added"' if added else ""
-    cells = "".join(_html_tag("td", new, _html_cell(cell)) for new, cell in zip(first, row, strict=True))
+    cells = "".join(_html_tag("td", new, _html_cell(cell), cell.address) for new, cell in zip(first, row, strict=True))
     return f"<tr{style}><th>{html.escape(label)}</th>{cells}</tr>\n"
 
 
-def _html_tag(tag: str, first_of_dataset: bool, content: str) -> str:
-    return f"<{tag}{' class=first' if first_of_dataset else ''}>{content}</{tag}>"
+def _html_tag(tag: str, first_of_dataset: bool, content: str, address: str = "") -> str:
+    place = f' id="{html.escape(address)}"' if address else ""
+    return f"<{tag}{place}{' class=first' if first_of_dataset else ''}>{content}</{tag}>"
 
 
 def _html_cell(cell: Cell) -> str:

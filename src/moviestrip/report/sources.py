@@ -15,7 +15,7 @@ import html
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from moviestrip.report.media import Embedded, embed_picture, embed_video, read_s
 VERDICTS = ("holds", "fails", "undecided", "pending", "not applicable")
 CLAIM_COLUMNS = (
     "claim_id", "paper", "where", "statement", "verdict_printed", "values_printed", "verdict", "effect", "low", "high",
-    "unit", "values", "tables", "reason", "note",
+    "unit", "values", "tables", "cells", "reason", "note",
 )  # fmt: skip
 ROWS_A_STAGE = 250
 FIGURE_KEYS = ("title", "source", "caption", "note", "picture")  # of caption.json
@@ -48,6 +48,15 @@ class TableFragment:
     name: str
     title: str
     html: str
+
+
+@dataclass(frozen=True)
+class ClaimNumber:
+    """A number that a claim's check reads: the cell's name, its value, and its address if it is on the page."""
+
+    place: str
+    value: str
+    address: str
 
 
 @dataclass(frozen=True)
@@ -124,10 +133,36 @@ def read_claims(run: RunFolder) -> dict[str, Any] | None:
         missing = [name for name in CLAIM_COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
             raise StorageError(f"{path}: the ledger of claims lacks the columns {missing}; make the claims again")
-        rows = [{name: record[name] or "" for name in CLAIM_COLUMNS} for record in reader]
+        records = [{name: record[name] or "" for name in CLAIM_COLUMNS} for record in reader]
+    shown = _cells_on_page(run)
+    rows = [record | _claim_numbers(record, shown) for record in records]
     counts = Counter(row["verdict"] for row in rows)
     order = [name for name in VERDICTS if name in counts] + sorted(set(counts) - set(VERDICTS))
     return {"rows": rows, "verdicts": [{"name": name, "count": counts[name]} for name in order]}
+
+
+def _cells_on_page(run: RunFolder) -> set[str]:
+    """Addresses of the cells in every table made."""
+    texts = [path.read_text(encoding="utf-8") for path in (run.root / "tables").glob("*.html")]
+    return {html.unescape(found) for text in texts for found in re.findall(r'id="(cell-[^"]+)"', text)}
+
+
+def _claim_numbers(record: Mapping[str, str], shown: Set[str]) -> dict[str, list[ClaimNumber]]:
+    """The numbers of both sides of a claim, apart."""
+    addresses = dict(_places(record["cells"]))
+    return {
+        f"numbers_{side}": [
+            ClaimNumber(place, value, address if (address := addresses.get(place, "")) in shown else "")
+            for place, value in _places(record[column])
+        ]
+        for side, column in (("printed", "values_printed"), ("ours", "values"))
+    }
+
+
+def _places(text: str) -> list[tuple[str, str]]:
+    """Pairs such as 'mpjpe(contextual)[3dpw]=80.1'; a place may hold '=' itself."""
+    parts = [part.rpartition("=") for part in text.split(", ") if part]
+    return [(place, value) for place, _, value in parts]
 
 
 def read_figures(run: RunFolder, setting: Setting, maximum_bytes: int) -> tuple[list[FigureCard], list[MissingFigure]]:
