@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from moviestrip import stages
 from moviestrip.config import load_config
 from moviestrip.errors import FatalError
 from moviestrip.evaluation.metrics import acceleration_error, center_on_hips
@@ -216,3 +217,9 @@ def test_a_drawn_plot_is_written_with_its_numbers(run, job, tmp_path):
     drawn.write(tmp_path, {"title": "t"})
     assert json.loads((tmp_path / "caption.json").read_text())["picture"] == "picture.svg"
     assert len(pd.read_csv(tmp_path / "data.csv")) == len(drawn.data)
+
+
+def test_a_figure_says_what_its_models_were_trained_without(run, job):
+    stages.figure(job, "tcmr-attention")
+    caption = json.loads((run.figure("tcmr-attention") / "caption.json").read_text())
+    assert caption["note"].endswith("Trained without MPI-INF-3DHP, InstaVariety, NBA.")

@@ -91,7 +91,7 @@ VIDEOS = TableSchema("videos", 2, ("video_id",), (
     Column("fps", FLOAT, "frames a second"),
     Column("n_frames", INTEGER, "frames that decode"),
     CAMERA,
-    Column("filmed_fps", FLOAT, "as a file itself says, or as its dataset says of a folder of images; 0 where unknown", 0.0),
+    Column("filmed_fps", FLOAT, "as a file says, or its dataset of a folder of images; 0 where unknown", 0.0),
 ))  # fmt: skip
 
 TRUTH = TableSchema("truth", 2, ("video_id", "frame", "person"), (

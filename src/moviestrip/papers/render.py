@@ -178,8 +178,7 @@ def _how(table: pd.DataFrame, setting: Setting) -> str:
     if table["seeds"].isna().all() and (table["unit"] == "bool").any():
         return "Counted over all curated clips of all splits."
     seeds = "1 training seed" if len(setting.seeds) == 1 else f"{len(setting.seeds)} training seeds"
-    titles = {dataset.papers: dataset.title for dataset in PAPER_DATASETS.values()}
-    left_out = ", ".join(titles.get(name, name) for name in setting.train_without)
+    left_out = setting.trained_without
     without = f"; trained without {left_out}" if left_out else ""
     return (
         f"Body: {setting.body}; detector: {setting.detector}; backbone: {setting.backbone}; protocol: "

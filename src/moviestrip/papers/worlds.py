@@ -126,6 +126,12 @@ class Setting:
     input_frames: Mapping[str, int] = field(default_factory=dict)  # of variants, where a table prints them
     train_without: tuple[str, ...] = ()  # datasets that variants ask for and nobody has, by the papers' names
 
+    @property
+    def trained_without(self) -> str:
+        """Titles of the datasets that the run's variants did without."""
+        titles = {dataset.papers: dataset.title for dataset in PAPER_DATASETS.values()}
+        return ", ".join(titles.get(name, name) for name in self.train_without)
+
     @classmethod
     def of(cls, config: Config, input_frames: Mapping[str, int] | None = None) -> "Setting":
         embedded = config.detector.command == "embedded"

@@ -34,7 +34,7 @@ MAXIMUM_FRAMES = 2_000_000
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What a full decode found: the size after rotation, the rate, the number of frames at that rate, the file's rate."""
+    """What a full decode found: the size after rotation, the rate, how many frames at that rate, the file's rate."""
 
     width_px: int
     height_px: int

@@ -1,6 +1,7 @@
 """The papers' figures, drawn from a run: one module each reads what `papers.figures` lists and calls `figures`."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 
 from moviestrip.figures.drawn import Drawn
@@ -27,6 +28,8 @@ def figure(job: Job, name: str) -> None:
     """Draw one of the papers' figures from this run, with its caption and the numbers behind it."""
     chosen, setting = figure_named(name), Setting.of(job.settings.config())
     drawn = drawer_of(name)(job, chosen, setting)
+    if setting.trained_without:
+        drawn = replace(drawn, note=f"{drawn.note} Trained without {setting.trained_without}.")
     inputs = figure_files(chosen, setting, job.run, job.settings.variants())
     folder = job.run.figure(name)
     with atomic_directory(folder) as partial:
