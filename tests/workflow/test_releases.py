@@ -156,8 +156,9 @@ def require_scored(place: Workplace) -> None:
 
 def require_sound(place: Workplace) -> None:
     """That `moviestrip dataset check` finds nothing wrong."""
+    files = ("--config", "config.yaml", "--config", "tiny.yaml")
     for name in place.case.datasets:
-        found = place.moviestrip("dataset", "check", name, "--run", "results/tiny")
+        found = place.moviestrip("dataset", "check", name, "--run", "results/tiny", *files)
         assert found.returncode == 0, found.stderr
 
 
@@ -165,21 +166,21 @@ def require_sound(place: Workplace) -> None:
 def test_a_label_file_cut_short_in_the_middle_of_a_run_stops_what_needs_it_alone(
     tmp_path: Path, repository: Path, free_body: Path
 ):
-    place = prepare(tmp_path, repository, CASES["penn-action"])
+    place = prepare(tmp_path, repository, CASES["nba"])
     assert place.snakemake("--until", "fetch").returncode == 0
-    file = next((tmp_path / "data/penn-action").rglob("1157.mat"))
+    file = tmp_path / "data/nba/test/game05_shot011.tfrecord"
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2])
     failed = place.snakemake("--keep-going")
     assert failed.returncode == 1
-    shard = place.run.shards("penn-action")[0]
-    (told,) = (place.run.root / "logs/annotate/penn-action" / f"{shard}.log").read_text().splitlines()[-1:]
-    assert told.startswith("error: ") and str(file) in told
-    assert "Traceback" not in failed.stderr
-    assert not place.run.annotations("penn-action", shard).exists()
+    shard = place.run.shards("nba")[0]
+    log = (place.run.root / "logs/annotate/nba" / f"{shard}.log").read_text()
+    told = [line for line in log.splitlines() if line.startswith("moviestrip: ")]
+    assert len(told) == 1 and str(file) in told[0] and "Traceback" not in log + failed.stderr
+    assert not place.run.annotations("nba", shard).exists()
     assert place.run.labels("h36m", place.run.shards("h36m")[0]).exists()
     file.write_bytes(whole)
     repaired = place.snakemake()
     assert repaired.returncode == 0, repaired.stderr[-4000:]
-    require_true_labels(place, "penn-action")
+    require_true_labels(place, "nba")
     require_scored(place)

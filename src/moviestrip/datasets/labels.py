@@ -48,8 +48,13 @@ def pseudo_keypoints(
     keypoints: Float[np.ndarray, "frames 25 3"], minimum_confidence: float
 ) -> Float[np.ndarray, "frames 25 3"]:
     """BODY_25 detections as HMMR_25 labels; what is not visible has confidence 0 and lies at the origin."""
-    labels = convert(keypoints, BODY_25, HMMR_25)
-    return np.where(visible(labels, minimum_confidence)[..., None], labels, 0).astype(np.float32)
+    return seen_keypoints(convert(keypoints, BODY_25, HMMR_25), minimum_confidence)
+
+
+def seen_keypoints(
+    keypoints: Float[np.ndarray, "frames 25 3"], minimum_confidence: float
+) -> Float[np.ndarray, "frames 25 3"]:
+    return np.where(visible(keypoints, minimum_confidence)[..., None], keypoints, 0).astype(np.float32)
 
 
 def _clip_labels(
@@ -70,12 +75,19 @@ def _clip_labels(
         "video_frame": frames + clip["first_frame"],
         "box_center_px": unstack(boxes[:, :2]),
         "box_scale": boxes[:, 2].astype(np.float32),
-        "keypoints_2d": unstack(
-            keypoints if truth is not None else pseudo_keypoints(keypoints, settings.minimum_confidence)
-        ),
+        "keypoints_2d": unstack(_keypoints(keypoints, truth is not None, supervision, settings)),
         **_annotation(frames + clip["first_frame"], truth, supervision),
     }
     return pd.DataFrame(columns, columns=empty(LABELS).columns)
+
+
+def _keypoints(
+    keypoints: Float[np.ndarray, "frames 25 3"], annotated: bool, supervision: Supervision, settings: CurationSettings
+) -> Float[np.ndarray, "frames 25 3"]:
+    """Annotation as it is, and detections as far as they are seen, be they ours or a release's."""
+    if not annotated:
+        return pseudo_keypoints(keypoints, settings.minimum_confidence)
+    return seen_keypoints(keypoints, settings.minimum_confidence) if supervision == "pseudo_2d" else keypoints
 
 
 def _annotation(video_frames: np.ndarray, truth: pd.DataFrame | None, supervision: Supervision) -> dict:

@@ -292,6 +292,19 @@ def test_two_people_are_two_clips(tmp_path: Path):
     assert labels["video_frame"].tolist() == frame.tolist() and not labels["has_3d"].any()
 
 
+@pytest.mark.parametrize("supervision", ["truth_2d", "pseudo_2d"])
+def test_a_release_s_detections_count_as_far_as_they_are_seen(tmp_path: Path, supervision: str):
+    keypoints = posed(48)["keypoints_px"]
+    keypoints[:, 3, 2] = 0.05  # below curation.minimum_confidence
+    release = Staged(tmp_path, {"v": People.of(np.zeros(48, int), np.arange(48), keypoints_px=keypoints)})
+    planned = planned_videos(release, SETTINGS)
+    videos, settings = fetched_rows(planned, 48), SETTINGS.model_copy(update={"supervision": supervision})
+    truth = annotate_shard(release, planned, videos, no_body)
+    clips, attributes = curate_shard("d", settings, videos, truth, CurationSettings())
+    labels = label_shard(settings, selected(clips, attributes), truth, CurationSettings())
+    assert bool(stack(labels["keypoints_2d"], 25, 3)[:, 3].any()) == (supervision == "truth_2d")
+
+
 def test_videos_in_which_nobody_is_annotated_are_no_clips(tmp_path: Path):
     nobody = People.of(np.zeros(0, int), np.zeros(0, int))
     release = Staged(tmp_path, {"v": nobody, "w": nobody})
