@@ -87,6 +87,7 @@ def score_forecasts(
 
 def join_moments(forecasts: pd.DataFrame, labels: pd.DataFrame, clips: pd.DataFrame) -> Moments:
     """Pair forecasts of one kind with the labels of the frames they speak of."""
+    labels = with_defaults(labels, LABELS)
     position = pd.Series(np.arange(len(clips)), index=clips["clip_id"])
     joined = forecasts.assign(
         position=forecasts["clip_id"].map(position), frame=forecasts["start_frame"] + forecasts["horizon"]
