@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from moviestrip.datasets.official import release_named
-from moviestrip.datasets.official.instavariety import KEYPOINTS, InstaVariety, read_frame
+from moviestrip.datasets.official.instavariety import KEYPOINTS, InstaVariety, read_frame, read_track
 from moviestrip.errors import StorageError
 from moviestrip.skeleton import HMMR_25
 from moviestrip.video.decode import probe
@@ -218,3 +218,17 @@ def test_a_release_that_is_not_whole(copied: Path):
     train.unlink()
     with pytest.raises(StorageError, match=r"insta_variety_train\.txt: missing"):
         list(InstaVariety(copied, "all").missing())
+
+
+def test_a_hidden_file_that_an_archive_left_is_not_a_frame(tmp_path):
+    point = {"x": 5.0, "y": 6.0, "logits": 0.9, "probability": 0.9}
+    joints = dict.fromkeys(KEYPOINTS, point)
+    box = {"xmin": 0, "ymin": 0, "xmax": 9, "ymax": 9}
+    frame = {"frame": 0, "imloc": "frame000001.png", "track_id": 0, "bbox": box}
+    (tmp_path / "frame0.json").write_text(json.dumps(frame | joints))
+    found = read_track(tmp_path)
+    (tmp_path / "._frame0.json").write_bytes(b"\x00\x05\x16\x07")
+    again = read_track(tmp_path)
+    assert found is not None
+    assert again is not None
+    assert again[1].tolist() == found[1].tolist()

@@ -217,7 +217,7 @@ def read_track(folder: Path) -> tuple[np.ndarray, Float[np.ndarray, "frames 25 3
     """Frames and keypoints (hmmr_25) of one track, in the order of frames; None of a track without a file."""
     files: dict[int, Path] = {}
     rows: dict[int, list[list[float]]] = {}
-    for path in folder.glob("*.json"):
+    for path in folder.glob("[!.]*.json"):  # a hidden ._*.json is what macOS leaves behind
         frame, points = read_frame(path)
         if frame in files:
             raise StorageError(f"{path}: is of frame {frame}, and so is {files[frame].name}; unpack the tracks again")
