@@ -30,12 +30,6 @@ def written(tmp_path_factory) -> Written:
     return write_h36m(tmp_path_factory.mktemp("h36m"))
 
 
-@pytest.fixture
-def copied(written: Written, tmp_path: Path) -> Path:
-    """The release again, to be spoilt."""
-    return Path(shutil.copytree(written.folder, tmp_path / "h36m"))
-
-
 def video_named(release: Human36M, name: str = NAME):
     return next(video for video in release.videos() if video.name == name)
 

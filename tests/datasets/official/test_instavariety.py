@@ -32,12 +32,6 @@ def written(tmp_path_factory) -> Written:
     return write_instavariety(tmp_path_factory.mktemp("instavariety"))
 
 
-@pytest.fixture
-def copied(written: Written, tmp_path: Path) -> Path:
-    """The release again, to be spoilt."""
-    return Path(shutil.copytree(written.folder, tmp_path / "instavariety"))
-
-
 def people_in(folder: Path, name: str = NAME):
     release = InstaVariety(folder)
     return release.people(next(video for video in release.videos() if video.name == name))

@@ -20,12 +20,6 @@ def written(tmp_path_factory) -> Written:
     return write_kinetics(tmp_path_factory.mktemp("kinetics"))
 
 
-@pytest.fixture
-def copied(written: Written, tmp_path: Path) -> Path:
-    """The release again, to be spoilt."""
-    return Path(shutil.copytree(written.folder, tmp_path / "kinetics"))
-
-
 def test_clips_come_back(written: Written):
     release = release_named("kinetics-400")(written.folder)
     videos = list(release.videos())

@@ -32,12 +32,6 @@ def written(tmp_path_factory) -> Written:
     return write_mpi_inf_3dhp(tmp_path_factory.mktemp("mpi_inf_3dhp"))
 
 
-@pytest.fixture
-def copied(written: Written, tmp_path: Path) -> Path:
-    """The release again, to be spoilt."""
-    return Path(shutil.copytree(written.folder, tmp_path / "mpi_inf_3dhp"))
-
-
 def video_named(release: MpiInf3dhp, name: str = NAME):
     return next(video for video in release.videos() if video.name == name)
 
@@ -183,7 +177,7 @@ def test_either_part_serves_alone(copied: Path):
     assert {video.split for video in MpiInf3dhp(copied).videos()} == {"train"}
     for subject in copied.glob("S*"):
         shutil.rmtree(subject)
-    with pytest.raises(StorageError, match="mpi_inf_3dhp: holds neither S1 to S8 nor mpi_inf_3dhp_test_set of MPI-INF"):
+    with pytest.raises(StorageError, match="release: holds neither S1 to S8 nor mpi_inf_3dhp_test_set of MPI-INF"):
         list(MpiInf3dhp(copied).videos())
 
 

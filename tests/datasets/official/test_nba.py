@@ -1,6 +1,5 @@
 """NBA's reader gives back exactly what miniature records were made from, and names what is wrong with one."""
 
-import shutil
 from pathlib import Path
 
 import cv2
@@ -20,12 +19,6 @@ STEM = "game03_shot001"
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Written:
     return write_nba(tmp_path_factory.mktemp("nba"))
-
-
-@pytest.fixture
-def copied(written: Written, tmp_path: Path) -> Path:
-    """The release again, to be spoilt."""
-    return Path(shutil.copytree(written.folder, tmp_path / "nba"))
 
 
 def people_in(folder: Path, name: str = NAME):

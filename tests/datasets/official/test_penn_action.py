@@ -21,12 +21,6 @@ def written(tmp_path_factory) -> Written:
     return write_penn_action(tmp_path_factory.mktemp("penn-action"))
 
 
-@pytest.fixture
-def copied(written: Written, tmp_path: Path) -> Path:
-    """The release again, to be spoilt."""
-    return Path(shutil.copytree(written.folder, tmp_path / "penn-action"))
-
-
 def people_in(folder: Path, name: str = NAME):
     release = PennAction(folder)
     return release.people(next(video for video in release.videos() if video.name == name))

@@ -45,12 +45,6 @@ def written(tmp_path_factory, body: Body) -> Written:
     return write_threedpw(tmp_path_factory.mktemp("3dpw"), body=body)
 
 
-@pytest.fixture
-def copied(written: Written, tmp_path: Path) -> Path:
-    """The release again, to be spoilt."""
-    return Path(shutil.copytree(written.folder, tmp_path / "3dpw"))
-
-
 def people_in(folder: Path, name: str = NAME):
     release = ThreeDPW(folder)
     return release.people(next(video for video in release.videos() if video.name == name))
