@@ -77,7 +77,7 @@ def test_a_body_of_any_sex_is_read_from_either_kind_of_file(
     draw = np.random.default_rng(0)
     pose, betas, shift = draw.normal(0, 0.5, (2, 72)), draw.normal(size=(2, 10)), draw.normal(size=(2, 3))
     for found, wanted in zip(body.forward(pose, betas, shift), expected.forward(pose, betas, shift), strict=True):
-        np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_allclose(found, wanted, atol=1e-6, rtol=0)  # where arrays lie decides how sums are rounded
     assert "chumpy" not in sys.modules
 
 
