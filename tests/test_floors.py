@@ -17,7 +17,7 @@ FLOORS = [
     {"features"},
     {"datasets"},
     {"curate", "tracking", "pose", "video"},
-    {"world"},
+    {"world", "download"},
     {"body"},
     {"geometry", "skeleton"},
     {"settings"},

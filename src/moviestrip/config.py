@@ -83,6 +83,54 @@ class DetectorSettings(Section):
     )
     timeout_s: float = Field(1800, gt=0, description="A detector running longer than this is ended and retried.")
     attempts: int = Field(2, ge=1, description="How often one shard is tried.")
+    processes: int = Field(1, ge=1, description="Programs at once, each with a share of a shard's videos.")
+    reads: Literal["images", "video"] = Field(
+        "images",
+        description="What the program is given: `images`, the frames as this pipeline decodes them, or the `video` "
+        "files, of which it must then answer as many frames.",
+    )
+    model_pose: Literal["BODY_25", "COCO", "BODY_135"] = Field(
+        "BODY_25", description="What the program is asked for; other keypoints are taken over into BODY_25."
+    )
+
+
+class FetchSettings(Section):
+    """Bringing videos from the internet: how politely, how much, and what is refused."""
+
+    contact: str = Field(
+        "", description="Where hosts can reach you, an address or a page: sent with every request in the user agent."
+    )
+    terms_accepted: tuple[str, ...] = Field(
+        (), description="Sites whose terms you have read and accept, such as `youtube.com`; of others nothing is taken."
+    )
+    robots: Literal["obey", "ignore"] = Field("obey", description="What a host's robots.txt says of our user agent.")
+    seconds_between_requests: float = Field(1.0, ge=0, description="Of one host, over all jobs on this machine.")
+    hosts_at_once: int = Field(8, ge=1, description="Of one shard; a host is asked for one video at a time.")
+    attempts: int = Field(4, ge=1, description="Of one video in one run, with growing, jittered pauses between.")
+    longest_wait_s: float = Field(60, ge=0, description="A host that asks for more patience is tried in the next run.")
+    timeout_s: float = Field(30, gt=0, description="Without a byte, before an attempt is given up.")
+    transfer_timeout_s: float = Field(900, gt=0, description="Of one attempt as a whole.")
+    maximum_megabytes: float = Field(500, gt=0, description="Larger files are refused.")
+    maximum_seconds: float = Field(1800, gt=0, description="Longer videos are refused.")
+    private_addresses: Literal["refuse", "loopback"] = Field(
+        "refuse", description="Hosts in private networks are refused at every redirect; `loopback` allows this machine."
+    )
+    downloads: Path | None = Field(
+        None, description="Where files are kept for all runs, each fetched once. [default: <results>/downloads]"
+    )
+    shard_videos: int = Field(64, ge=1, description="Videos of one job.")
+
+
+class ShotSettings(Section):
+    """Where a video is cut from one shot to another: nobody is tracked across a cut."""
+
+    detector: Literal["adaptive", "content", "none"] = Field(
+        "adaptive",
+        description="PySceneDetect's: against the changes around (`adaptive`), against a threshold, or none.",
+    )
+    adaptive_threshold: float = Field(3.0, gt=0, description="adaptive: times the mean change of the frames around.")
+    content_threshold: float = Field(27.0, gt=0, description="content: mean change of hue, saturation and lightness.")
+    minimum_frames: int = Field(8, ge=1, description="A shot is no shorter.")
 
 
 class TrackingSettings(Section):
@@ -123,6 +171,26 @@ class CurationSettings(Section):
     minimum_mean_confidence: float = Field(
         0.3, ge=0, le=1, description="Left out when the visible keypoints' mean confidence is lower."
     )
+    minimum_detected_fraction: float = Field(
+        0.5, ge=0, le=1, description="Left out when the detector fires in a smaller share of the frames."
+    )
+    minimum_motion: float = Field(
+        0.0, ge=0, description="Left out when joints move less, in person heights a second, the body's own path apart."
+    )
+    maximum_shot_cuts: int = Field(0, ge=0, description="Left out when more cuts lie within the clip.")
+    minimum_sharpness: float = Field(
+        0.0,
+        ge=0,
+        description="Left out when the person's picture is more blurred (0 to 1); pseudo-labelled videos only.",
+    )
+    duplicate_bits: int = Field(
+        31,
+        ge=-1,
+        le=256,
+        description="Left out when most key frames differ in at most so many of PDQ's 256 bits from an earlier video's "
+        "(its authors: 31); -1 never. Pseudo-labelled videos only.",
+    )
+    key_frames: int = Field(5, ge=1, description="Frames of a clip that are looked at for blur and duplicates.")
     minimum_confidence: float = Field(
         0.1, ge=0, le=1, description="Keypoints with a lower confidence count as not visible (HMMR: 0.1)."
     )
@@ -373,13 +441,18 @@ class Config(Section):
         "train on the others, and every caption says so.",
     )
     variants: tuple[str, ...] = Field(description="Models trained, by the names of files in config/variants.")
+    forgotten: Path = Field(
+        Path("config/forgotten.csv"), description="Videos that are never used again: `moviestrip forget` adds to it."
+    )
     training_seeds: tuple[int, ...] = Field((0,), description="Each variant is trained once a seed.", min_length=1)
     tables: tuple[str, ...] = Field(description="Tables made, as paper-number.")
     motion_priors: tuple[MotionPriorName, ...] = Field(
         (), description="Motion priors trained and scored besides those that a variant asks for."
     )
     body: BodySettings = BodySettings()
+    fetch: FetchSettings = FetchSettings()
     detector: DetectorSettings = DetectorSettings()
+    shots: ShotSettings = ShotSettings()
     tracking: TrackingSettings = TrackingSettings()
     curation: CurationSettings = CurationSettings()
     features: FeatureSettings = FeatureSettings()
@@ -434,6 +507,75 @@ class FolderSource(Section):
 
     kind: Literal["folder"]
     path: Path = Field(description="Searched recursively for videos.")
+    people: int = Field(1, ge=1, description="At most this many people in a video.")
+
+
+class LinkTable(Section):
+    """A CSV or JSON file with a video a row."""
+
+    kind: Literal["table"]
+    path: Path = Field(
+        description="Columns `url`, and any of `split`, `subject`, `action`, `start_s`, `end_s`; `.csv`, `.json` (a "
+        "list of objects) or `.jsonl`."
+    )
+    split: Split | None = Field(None, description="Of rows that name none. [default: the dataset's]")
+
+
+class IdList(Section):
+    """A released list of ids, a line each, and where the video of an id lies."""
+
+    kind: Literal["ids"]
+    path: Path = Field(description="Such as HMMR's `insta_variety_train.txt` (`tag/id`) or `vlog_ids.txt`.")
+    url: str = Field(
+        description="Where one lies, with `{id}`, and of `tag/id` also `{tag}` and `{name}`; of VLOG's ids also "
+        "`{path}`, such as X/I/4/v_mozQXWErXI4/016, and `{youtube_id}`."
+    )
+    split: Split | None = Field(None, description="[default: the dataset's]")
+
+
+class PostList(Section):
+    """InstaVariety.json as HMMR releases it: posts with their tags and addresses."""
+
+    kind: Literal["instavariety"]
+    path: Path
+    split: Split | None = Field(None, description="[default: the dataset's]")
+
+
+class KineticsList(Section):
+    """A list of Kinetics: YouTube ids with the seconds to keep and what is done."""
+
+    kind: Literal["kinetics"]
+    path: Path = Field(description="train.csv, val.csv or test.csv.")
+    split: Split = Field(description="Whose list it is.")
+    url: str = Field("https://www.youtube.com/watch?v={youtube_id}", description="Where the video of an id lies.")
+
+
+class Listing(Section):
+    """A page that lists videos: a hashtag, a channel, a playlist, whatever yt-dlp reads."""
+
+    kind: Literal["listing"]
+    url: str = Field(pattern=r"^https?://", description="Of the page.")
+    collected: Path = Field(
+        description="Where `moviestrip collect` writes what the page lists today: runs read that file, never the page."
+    )
+    maximum: int = Field(1000, ge=1, description="At most this many, the page's first.")
+    action: str = Field("", description="What is done in all of them, such as the hashtag.")
+    split: Split | None = Field(None, description="[default: the dataset's]")
+
+
+LinkList = Annotated[
+    LinkTable | IdList | PostList | KineticsList | Listing | FolderSource | PackageSource, Field(discriminator="kind")
+]
+
+
+class LinksSource(Section):
+    """Videos wherever they are, on the internet or not, from one list or several: docs/fetch.md."""
+
+    kind: Literal["links"]
+    lists: tuple[LinkList, ...] = Field(description="A video that several name is taken from the first.", min_length=1)
+    via: Literal["auto", "http", "yt-dlp"] = Field(
+        "auto", description="How: addresses that end as video files do by plain `http`, others by `yt-dlp`."
+    )
     people: int = Field(1, ge=1, description="At most this many people in a video.")
 
 
@@ -534,8 +676,17 @@ class DatasetSettings(Section):
     )
     fps: float = Field(25, gt=0, description="Videos of another or a varying rate are resampled to this one.")
     split: Split | None = Field(None, description="Of every video, where the source names none.")
+    consent: str = Field(
+        "", description="What those filmed agreed to, as far as it is known; printed on the data card."
+    )
+    keypoints: Path | None = Field(
+        None,
+        description="A folder with a detector's JSON of these videos, a folder a video named as its file (or id): then "
+        "nothing is detected.",
+    )
     source: Annotated[
-        RenderedSource | PackageSource | FolderSource | OfficialSource | PreparedSource, Field(discriminator="kind")
+        RenderedSource | PackageSource | FolderSource | LinksSource | OfficialSource | PreparedSource,
+        Field(discriminator="kind"),
     ]
 
     @model_validator(mode="after")
@@ -555,12 +706,20 @@ class DatasetSettings(Section):
             return frozenset(self.source.splits)
         if isinstance(self.source, PreparedSource):
             return frozenset(self.source.files or ("train",))
+        if isinstance(self.source, LinksSource):
+            named = {getattr(each, "split", None) for each in self.source.lists}
+            return frozenset(split or self.split or "train" for split in named)
         return frozenset([self.split or "train"])
 
     @property
     def is_trained_on(self) -> bool:
         """By variants that name no datasets; 3D truth in the wild must be asked for, as the papers say which use it."""
         return "train" in self.splits and self.role != "wild3d"
+
+    @property
+    def is_screened(self) -> bool:
+        """Whether its clips' pictures are judged too: found videos are blurred, and posted more than once."""
+        return self.role == "pseudo2d" and self.tube == "tracks"
 
     @property
     def is_scored(self) -> bool:

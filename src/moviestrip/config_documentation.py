@@ -2,7 +2,7 @@
 
 import json
 from pathlib import PurePath
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -12,9 +12,15 @@ from moviestrip.config import (
     Config,
     DatasetSettings,
     FolderSource,
+    IdList,
+    KineticsList,
+    LinksSource,
+    LinkTable,
+    Listing,
     LossWeights,
     OfficialSource,
     PackageSource,
+    PostList,
     PreparedSource,
     RenderedSource,
     VariantSettings,
@@ -42,8 +48,10 @@ def markdown() -> str:
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             sections.append(_section(f"config.yaml: {name}", field.annotation))
     sections.append(_section("config/datasets/NAME.yaml", DatasetSettings))
-    for kind in (RenderedSource, PackageSource, FolderSource, OfficialSource, PreparedSource):
+    for kind in (RenderedSource, PackageSource, FolderSource, LinksSource, OfficialSource, PreparedSource):
         sections.append(_section(f"config/datasets/NAME.yaml: source, kind {_kind(kind)}", kind))
+    for listed in (LinkTable, IdList, PostList, KineticsList, Listing):
+        sections.append(_section(f"config/datasets/NAME.yaml: source.lists, kind {_kind(listed)}", listed))
     sections.append(_section("config/variants/NAME.yaml", VariantSettings))
     sections.append(_section("config/variants/NAME.yaml: loss_weights", LossWeights))
     return INTRODUCTION + "".join(sections)
@@ -66,6 +74,8 @@ def _type(annotation: Any) -> str:
         return ", ".join(f"`{value}`" for value in arguments)
     if _is_section(annotation):
         return "section"
+    if get_origin(annotation) is Annotated:
+        return _type(arguments[0])
     if get_origin(annotation) is tuple:
         return f"list of {_type(arguments[0])}"
     if get_origin(annotation) is dict:

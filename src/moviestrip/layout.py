@@ -42,6 +42,13 @@ class RunFolder:
     def detections(self, dataset: str, shard: str) -> Path:
         return self.root / "detections" / dataset / f"{shard}.parquet"
 
+    def answers(self, dataset: str, shard: str) -> Path:
+        """What became of each video at the detector."""
+        return self.root / "answers" / dataset / f"{shard}.parquet"
+
+    def shots(self, dataset: str, shard: str) -> Path:
+        return self.root / "shots" / dataset / f"{shard}.parquet"
+
     def tracks(self, dataset: str, shard: str) -> Path:
         return self.root / "tracks" / dataset / f"{shard}.parquet"
 
@@ -54,6 +61,18 @@ class RunFolder:
 
     def attributes(self, dataset: str, shard: str) -> Path:
         return self.root / "attributes" / dataset / f"{shard}.parquet"
+
+    def key_frames(self, dataset: str, shard: str) -> Path:
+        """What a few frames of each clip look like."""
+        return self.root / "key_frames" / dataset / f"{shard}.parquet"
+
+    def appearance(self, dataset: str, shard: str) -> Path:
+        """What the filters that look at pictures say of each clip."""
+        return self.root / "appearance" / dataset / f"{shard}.parquet"
+
+    def originals(self, dataset: str, shard: str) -> Path:
+        """Key frames of the clips so far, up to this shard, that are nobody's duplicates."""
+        return self.root / "originals" / dataset / f"{shard}.parquet"
 
     def labels(self, dataset: str, shard: str) -> Path:
         return self.root / "labels" / dataset / f"{shard}.parquet"

@@ -74,7 +74,7 @@ TRUSTED = Column("trusted", FLAG, "whether the dataset itself counts the frame i
 CAMERA = Column("camera", TEXT, "which camera filmed it, as its dataset names them; empty when unknown", "")
 BURST = Column("burst", TEXT, "'none', or the transient fault drawn on this frame: 'occlusion' or 'blur'")
 
-VIDEOS = TableSchema("videos", 2, ("video_id",), (
+VIDEOS = TableSchema("videos", 3, ("video_id",), (
     Column("video_id", TEXT, "stable id, a hash of the source; file names derive from it alone"),
     Column("dataset", TEXT, "name in config/datasets"),
     Column("shard", TEXT, "unit of work the video belongs to"),
@@ -92,6 +92,8 @@ VIDEOS = TableSchema("videos", 2, ("video_id",), (
     Column("n_frames", INTEGER, "frames that decode"),
     CAMERA,
     Column("filmed_fps", FLOAT, "as a file says, or its dataset of a folder of images; 0 where unknown", 0.0),
+    Column("start_s", FLOAT, "of the part of the file that is used", 0.0),
+    Column("end_s", FLOAT, "of that part; 0 is the file's end", 0.0),
 ))  # fmt: skip
 
 TRUTH = TableSchema("truth", 2, ("video_id", "frame", "person"), (
@@ -112,6 +114,22 @@ DETECTIONS = TableSchema("detections", 1, ("video_id", "frame", "person"), (
     Column("frame", INTEGER, "index in the video"),
     Column("person", INTEGER, "order in the detector's output"),
     KEYPOINTS_BODY_25,
+))  # fmt: skip
+
+ANSWERS = TableSchema("answers", 1, ("video_id",), (
+    Column("video_id", TEXT, ""),
+    Column("status", TEXT, "ok; or bad_answer: the detector answered other frames than were shown, or nonsense"),
+    Column("reason", TEXT, "why it is not ok"),
+    Column("n_frames", INTEGER, "frames shown"),
+    Column("frames_with_people", INTEGER, ""),
+    Column("detections", INTEGER, "people in all frames together"),
+))  # fmt: skip
+
+SHOTS = TableSchema("shots", 1, ("video_id", "shot"), (
+    Column("video_id", TEXT, ""),
+    Column("shot", INTEGER, "from 0"),
+    Column("first_frame", INTEGER, "in the video"),
+    Column("n_frames", INTEGER, "shots follow one another without a gap"),
 ))  # fmt: skip
 
 TRACKS = TableSchema("tracks", 1, ("video_id", "track", "frame"), (
@@ -143,6 +161,15 @@ ATTRIBUTES = TableSchema("attributes", 1, ("clip_id", "filter"), (
     Column("value", FLOAT, "what the filter measured"),
     Column("threshold", FLOAT, "what it was compared with"),
     Column("passed", FLAG, "a clip is used when all its filters passed"),
+))  # fmt: skip
+
+KEY_FRAMES = TableSchema("key_frames", 1, ("clip_id", "frame"), (
+    Column("clip_id", TEXT, ""),
+    Column("video_id", TEXT, ""),
+    Column("frame", INTEGER, "index in the clip"),
+    Column("sharpness", FLOAT, "of the person's picture, 0..1; NaN where nobody is seen"),
+    Column("hash", TEXT, "PDQ of the whole frame: 64 hexadecimal digits"),
+    Column("quality", INTEGER, "PDQ's own, 0..100: below 50 the frame is too plain to be told apart"),
 ))  # fmt: skip
 
 LABELS = TableSchema("labels", 2, ("clip_id", "frame"), (
@@ -236,7 +263,8 @@ SCORES = TableSchema("scores", 2, SCORES_KEY, (
 SCHEMAS = {
     schema.name: schema
     for schema in (
-        VIDEOS, TRUTH, DETECTIONS, TRACKS, CLIPS, ATTRIBUTES, LABELS, MOTIONS, FEATURE_INDEX, CROPS, PREDICTIONS,
+        VIDEOS, TRUTH, DETECTIONS, ANSWERS, SHOTS, TRACKS, CLIPS, ATTRIBUTES, KEY_FRAMES, LABELS,
+        MOTIONS, FEATURE_INDEX, CROPS, PREDICTIONS,
         FORECASTS, TRAINING_LOG, SCORES,
     )
 }  # fmt: skip

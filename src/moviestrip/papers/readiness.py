@@ -19,6 +19,7 @@ from moviestrip.config import (
     Config,
     DatasetSettings,
     FolderSource,
+    LinksSource,
     OfficialSource,
     PackageSource,
     PreparedSource,
@@ -465,6 +466,8 @@ def source_state(name: str, dataset: DatasetSettings) -> str:
         return f"fetched: {source.requirement}"
     if isinstance(source, FolderSource):
         return f"{_no_folder(source.path) or 'found'}: {source.path}"
+    if isinstance(source, LinksSource):
+        return f"fetched: {len(source.lists)} list{'s' * (len(source.lists) > 1)} of links"
     problem, place = next(((facts[5], facts[3]) for facts in _missing_datasets({name: dataset})), ("found", ""))
     files = list(source.files.values()) if isinstance(source, PreparedSource) else []
     place = place or _shown(files[0].parent if files else source.path)
