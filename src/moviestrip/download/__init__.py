@@ -1,0 +1,1 @@
+"""Bringing files from the internet: safely, politely, and once."""
