@@ -56,7 +56,8 @@ def require_allowed(host: str, answers: list[AddressInformation], private_addres
     for answer in answers:
         address = str(answer[4][0])
         if not is_allowed(address, private_addresses):
-            raise RefusedAddressError(f"refused address: {host} lies at {address}, which is not a public address")
+            found = address if host == address else f"{host} lies at {address}, which"
+            raise RefusedAddressError(f"refused address: {found} is not a public address")
 
 
 def resolve(host: str, port: int, private_addresses: PrivateAddresses) -> list[AddressInformation]:
