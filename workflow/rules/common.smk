@@ -11,6 +11,7 @@ from moviestrip.config import (
     load_variants,
     validate_config,
 )
+from moviestrip.datasets.forgotten import read_forgotten
 from moviestrip.datasets.plan import plan_shards, read_shard
 from moviestrip.errors import MoviestripError
 from moviestrip.layout import RunFolder
@@ -40,8 +41,18 @@ DATASETS = {
 }
 VARIANTS = or_stop(load_variants, CONFIG, CONFIG_FOLDER, DATASETS)
 or_stop(require_ready, CONFIG, DATASETS, VARIANTS, CONFIG_FOLDER)
+FORGOTTEN = or_stop(read_forgotten, CONFIG.forgotten)
 SHARDS = {
-    name: or_stop(plan_shards, RUN, name, dataset, CONFIG.rendering, CONFIG.seed)
+    name: or_stop(
+        plan_shards,
+        RUN,
+        name,
+        dataset,
+        CONFIG.rendering,
+        CONFIG.seed,
+        CONFIG.fetch,
+        FORGOTTEN,
+    )
     for name, dataset in DATASETS.items()
 }
 PREPARED = [
