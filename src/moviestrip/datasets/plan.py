@@ -24,7 +24,6 @@ from moviestrip.config import (
     WorldSettings,
 )
 from moviestrip.datasets.links import linked_videos, videos_in
-from moviestrip.datasets.official.annotate import open_release, planned_videos
 from moviestrip.errors import ConfigError
 from moviestrip.layout import RunFolder
 from moviestrip.storage import write_json
@@ -49,6 +48,8 @@ def wanted_videos(name: str, dataset: DatasetSettings, rendering: WorldSettings,
         case LinksSource():
             return linked_videos(name, dataset)
         case OfficialSource():
+            from moviestrip.datasets.official.annotate import open_release, planned_videos  # torch takes seconds
+
             return planned_videos(open_release(name, dataset), dataset)
         case PreparedSource():
             from moviestrip.datasets.prepared.planned import planned_features
