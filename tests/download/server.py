@@ -6,6 +6,7 @@
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -27,26 +28,30 @@ def small_video(folder: Path) -> bytes:
 
 
 class MisbehavingServer(ThreadingHTTPServer):
-    """Counts what it is asked; `robots` is its robots.txt as (status, text)."""
+    """Counts what it is asked; `robots` is its robots.txt as (status, text or Location)."""
 
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, video: bytes):
+    def __init__(self, video: bytes, tls: ssl.SSLContext | None = None):
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.scheme = "http" if tls is None else "https"
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.video = video
         self.robots: tuple[int, str] = (404, "")
+        self.pages: dict[str, tuple[str, bytes]] = {}  # by path, `/page/...`: content type and body
         self.counts: Counter[str] = Counter()
         self.asked: list[tuple[str, dict[str, str]]] = []  # path and headers, in order
         self.asked_s: list[float] = []
-        self.busiest: Counter[str] = Counter()  # most requests at once, by host name
+        self.busiest: Counter[str] = Counter()  # most requests at once, by host name; of all hosts: ''
         self.closing = threading.Event()
         self._now: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
-        """127.0.0.2 and so on are other hosts that lie here too."""
-        return f"http://{host}:{self.server_port}/{path.removeprefix('/')}"
+        """`localhost`, or a name that a test's resolver leads here, is another host to a polite client."""
+        return f"{self.scheme}://{host}:{self.server_port}/{path.removeprefix('/')}"
 
     def body(self, path: str) -> bytes:
         """The sound video of a path: a last box that players skip makes it different from all others."""
@@ -60,14 +65,16 @@ class MisbehavingServer(ThreadingHTTPServer):
             self.counts[path] += 1
             self.asked.append((path, headers))
             self.asked_s.append(time.monotonic())
-            self._now[host] += 1
-            self.busiest[host] = max(self.busiest[host], self._now[host])
+            for name in (host, ""):
+                self._now[name] += 1
+                self.busiest[name] = max(self.busiest[name], self._now[name])
             count = self.counts[path]
         try:
             yield count
         finally:
             with self._lock:
                 self._now[host] -= 1
+                self._now[""] -= 1
 
     def handle_error(self, request, client_address) -> None:
         """Clients that hang up are what the tests are about."""
@@ -115,6 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer_robots_txt(self) -> None:
         status, text = self.server.robots
+        if 300 <= status < 400:
+            return self.head(status, Location=text, Content_Length="0")
         self.send(text.encode(), status, Content_Type="text/plain")
 
     def status(self, status: int) -> None:
@@ -137,6 +146,18 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.server.body(self.path)
         self.head(200, Content_Type="video/mp4", Content_Length=str(len(body)), ETag=tag)
         self.wfile.write(body[: len(body) // 2])
+
+    def answer_stalls(self) -> None:
+        """As truncated, but the connection stays open."""
+        self.answer_truncated()
+        if self.count <= self.times:
+            self.wfile.flush()
+            self.until_the_end(b"", 0.05)
+
+    def answer_late(self) -> None:
+        """A sound video after `?s=SECONDS`."""
+        self.server.closing.wait(float(self.options["s"]))
+        self.answer_ok()
 
     def answer_ignores_range(self) -> None:
         """As truncated, but always answers from the first byte."""
@@ -180,6 +201,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     answer_html_mp4 = answer_html
 
+    def answer_page(self) -> None:
+        kind, body = self.server.pages[self.path]
+        self.send(body, Content_Type=kind)
+
     def answer_empty(self) -> None:
         self.send(b"", Content_Type="video/mp4")
 
@@ -198,9 +223,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(video: bytes) -> Iterator[MisbehavingServer]:
+def serving(video: bytes, tls: ssl.SSLContext | None = None) -> Iterator[MisbehavingServer]:
     """The server in a thread of this process, for as long as the context lasts."""
-    server = MisbehavingServer(video)
+    server = MisbehavingServer(video, tls)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

@@ -32,6 +32,7 @@ from moviestrip.download.journal import (
     read_download,
     write_download,
 )
+from moviestrip.download.terms import require_terms
 from moviestrip.download.transfer import discard, fetch_over_http
 from moviestrip.errors import QuarantineError, RetryableError
 from moviestrip.storage import atomic_path, digest_file
@@ -143,13 +144,16 @@ class _Fetcher:
         try:
             found = self._with_patience(url, host)
         except QuarantineError as error:
+            self._unreachable.pop(host, None)
             discard(partial_path(self._folder, download_id))
             return Download(download_id, url, cast(Status, error.reason), _one_line(error.detail))
         except RetryableError as error:
-            missed = isinstance(error, UnreachableError)
-            self._unreachable[host] = self._unreachable.get(host, 0) + 1 if missed else 0
+            if isinstance(error, UnreachableError):
+                self._unreachable[host] = self._unreachable.get(host, 0) + 1
+            elif not isinstance(error, NextRunError):
+                self._unreachable.pop(host, None)
             return Download(download_id, url, "transient", _one_line(str(error)))
-        self._unreachable[host] = 0
+        self._unreachable.pop(host, None)
         return found
 
     def _with_patience(self, url: str, host: str) -> Download:
@@ -178,8 +182,8 @@ class _Fetcher:
     def _from_site(self, url: str, partial: Path) -> Download:
         from moviestrip.download.sites import fetch_from_site  # yt-dlp is slow to import, and most runs need none
 
-        self._client.require_welcome(place_of(url))
-        found = fetch_from_site(url, partial, self._settings)
+        require_terms(place_of(url).host, self._settings.terms_accepted)  # the program checks each of its requests
+        found = fetch_from_site(url, partial, self._settings, self._stop)
         record = self._kept(url, found.file)
         return replace(
             record, title=_one_line(found.title), uploader=_one_line(found.uploader), licence=_one_line(found.licence)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -41,7 +42,7 @@ class Download:
 
 
 def download_id_of(url: str) -> str:
-    return hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def record_path(folder: Path, download_id: str) -> Path:
@@ -92,7 +93,7 @@ def forget_download(folder: Path, url_or_id: str) -> list[Path]:
         found = [*parent.glob(f"{download_id}.*"), *parent.glob(f".{download_id}.*")]
         removed = sorted(path for path in found if path != lock_path(folder, download_id))
         for path in removed:
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     return removed
 
 

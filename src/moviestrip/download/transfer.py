@@ -53,6 +53,7 @@ def _written(
                 done += len(piece)
                 _require_within(limit, done)
                 file.write(piece)
+                file.flush()  # what has come is gone on with even after a kill
                 if stop.is_set():
                     raise Interrupted
     return done
