@@ -309,6 +309,15 @@ def test_a_transfer_killed_when_all_had_come_asks_for_nothing_more(server: Misbe
     assert server.asked[-1][1]["Range"] == f"bytes={len(body)}-"
 
 
+def test_a_run_killed_before_it_wrote_the_record_leaves_nothing_to_fetch_again(
+    server: MisbehavingServer, tmp_path: Path
+):
+    found = fetched_one(server.url("/ok/1.mp4"), tmp_path)
+    (tmp_path / found.file).with_suffix(".json").unlink()
+    assert fetched_one(server.url("/ok/1.mp4"), tmp_path) == found
+    assert server.counts["/ok/1.mp4"] == 1
+
+
 def test_two_processes_fetch_a_list_once(server: MisbehavingServer, tmp_path: Path):
     urls = [server.url(f"/late/{index}.mp4?s=0.01") for index in range(10)] + [server.url("/404/1.mp4")]
     processes = [in_another_process(urls, tmp_path) for _ in range(2)]

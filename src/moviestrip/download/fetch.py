@@ -130,11 +130,18 @@ class _Fetcher:
             now = read_download(self._folder, url)
             if now is not None and now != before:
                 return now  # another process, for which this one waited, has just tried
-            outcome = replace(self._tried(url, download_id), runs=1 + (before.runs if before else 0))
+            unrecorded = self._named_file(download_id) if now is None else None
+            tried = self._tried(url, download_id) if unrecorded is None else self._record(url, unrecorded)
+            outcome = replace(tried, runs=1 + (before.runs if before else 0))
             write_download(self._folder, outcome)
             if before is not None and before.file not in ("", outcome.file):
                 (self._folder / before.file).unlink(missing_ok=True)
         return outcome
+
+    def _named_file(self, download_id: str) -> Path | None:
+        """A file that was given its name by a run that was killed before it could write the record."""
+        found = (self._folder / download_id[:2]).glob(f"{download_id}.*")
+        return next((path for path in found if path.suffix != ".json"), None)
 
     def _stands(self, record: Download) -> bool:
         return is_kept(self._folder, record) or (record.status in FINAL and not self._retry)
@@ -191,19 +198,22 @@ class _Fetcher:
 
     def _kept(self, url: str, partial: Path) -> Download:
         """Give a complete file its name, which says what its bytes are."""
-        download_id, n_bytes = download_id_of(url), partial.stat().st_size
         with partial.open("rb") as file:
             first = file.read(SNIFFED_BYTES)
         suffix = suffix_of(first)
         if suffix is None:
             raise QuarantineError("bad_video", f"no video file: it begins '{first_words(first)}'")
-        name = file_name(download_id, suffix)
-        sha256 = digest_file(partial)
-        with atomic_path(self._folder / name) as finished:
+        path = self._folder / file_name(download_id_of(url), suffix)
+        with atomic_path(path) as finished:
             partial.replace(finished)
         discard(partial)
-        today = datetime.now(UTC).date().isoformat()
-        return Download(download_id, url, "ok", "", name, sha256, n_bytes, fetched=today)
+        return self._record(url, path)
+
+    def _record(self, url: str, path: Path) -> Download:
+        status = path.stat()
+        day = datetime.fromtimestamp(status.st_mtime, UTC).date().isoformat()
+        name = path.relative_to(self._folder).as_posix()
+        return Download(download_id_of(url), url, "ok", "", name, digest_file(path), status.st_size, fetched=day)
 
 
 def _one_line(text: str) -> str:
