@@ -27,8 +27,10 @@ def detect(job: Job, dataset: str, shard: str) -> None:
     people = job.settings.section(DatasetSettings).source.people
     path = job.run.videos(dataset, shard)
     videos = read_table(path, tables.VIDEOS)
-    detections = detect_shard(videos, job.frames_of(videos), job.settings.section(DetectorSettings), people)
-    job.save(job.run.detections(dataset, shard), detections, tables.DETECTIONS, {"videos": path})
+    settings = job.settings.section(DetectorSettings)
+    found = detect_shard(videos, job.frames_of(videos), settings, people, job.run.root)
+    job.save(job.run.answers(dataset, shard), found.answers, tables.ANSWERS, {"videos": path})
+    job.save(job.run.detections(dataset, shard), found.detections, tables.DETECTIONS, {"videos": path})
 
 
 def track(job: Job, dataset: str, shard: str) -> None:
