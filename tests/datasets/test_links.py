@@ -291,4 +291,4 @@ def test_a_damaged_list_of_tombstones_stops_everything(tmp_path: Path, content: 
 def test_collecting_without_a_listing_says_what_is_missing(tmp_path: Path):
     path = written(tmp_path / "a.csv", "url\nhttps://h/1\n")
     with pytest.raises(ConfigError, match="holds no list of `kind: listing` to collect"):
-        collect("mine", linked({"kind": "table", "path": path}), FetchSettings())
+        collect("mine", linked({"kind": "table", "path": path}), FetchSettings(), tmp_path)

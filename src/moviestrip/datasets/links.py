@@ -41,13 +41,14 @@ _ANY_ID = re.compile(r"\S+")
 
 @dataclass(frozen=True)
 class Collected:
-    """What asking a page gave: its videos, those of them that were not known yet, and all that the file now holds."""
+    """What asking a page gave, in numbers of entries."""
 
     page: str
     file: Path
-    listed: int
-    new: int
-    total: int
+    listed: int  # by the page
+    usable: int  # of these, different addresses of videos
+    new: int  # of these, such that the file did not hold
+    total: int  # that it holds now
 
 
 def linked_videos(name: str, dataset: DatasetSettings) -> list[dict[str, Any]]:
@@ -180,12 +181,15 @@ def _address(template: str, values: Mapping[str, str], where: str) -> str:
     return url
 
 
-def collect(name: str, dataset: DatasetSettings, settings: FetchSettings, today: str | None = None) -> list[Collected]:
+def collect(
+    name: str, dataset: DatasetSettings, settings: FetchSettings, downloads: Path, today: str | None = None
+) -> list[Collected]:
     """Ask the pages of the dataset's listings and write what they list: rows are added, none is ever taken away.
 
-    What a page no longer lists was found there once, and a plan that lost it would lose the work done on it.
+    What a page no longer lists was found there once, and a plan that lost it would lose the work done on it. The turns
+    at hosts are those of the downloads folder.
     """
-    from moviestrip.download.sites import list_site
+    from moviestrip.download.sites import list_site  # yt-dlp is for those who collect
 
     source = dataset.source
     pages = [each for each in source.lists if isinstance(each, Listing)] if isinstance(source, LinksSource) else []
@@ -195,16 +199,16 @@ def collect(name: str, dataset: DatasetSettings, settings: FetchSettings, today:
     found = []
     for page in pages:
         known = _collected_rows(page.collected)
-        listed = [entry for entry in list_site(page.url, page.maximum, settings) if not link_problem(entry.url)]
+        entries = list_site(page.url, page.maximum, settings, downloads)
+        listed = {entry.url: entry for entry in entries if not link_problem(entry.url)}
         urls = {row["url"] for row in known}
-        unique = {entry.url: entry for entry in listed}
         new = [
-            {"url": entry.url, "title": entry.title, "date": entry.date, "collected": date}
-            for entry in unique.values()
+            dict(zip(_COLLECTED, (entry.url, _one_line(entry.title), entry.date, date), strict=True))
+            for entry in listed.values()
             if entry.url not in urls
         ]
         _write_collected(page.collected, [*known, *new])
-        found.append(Collected(page.url, page.collected, len(unique), len(new), len(known) + len(new)))
+        found.append(Collected(page.url, page.collected, len(entries), len(listed), len(new), len(known) + len(new)))
     return found
 
 
@@ -219,6 +223,12 @@ def _collected_rows(path: Path) -> list[dict[str, str]]:
     list(read_links(path))  # refuses what is no table of links, before it is written over
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         return [{name: row.get(name) or "" for name in _COLLECTED} for row in csv.DictReader(file)]
+
+
+def _one_line(title: str) -> str:
+    """A title is for people who read the file, and anyone may have written it."""
+    line = " ".join(title.encode("utf-8", "replace").decode().split())
+    return "".join(letter if letter.isprintable() else "?" for letter in line)[:300]
 
 
 def _write_collected(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
