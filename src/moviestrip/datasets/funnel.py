@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from moviestrip.curate.clips import selected
-from moviestrip.curate.filters import FILTERS
+from moviestrip.curate.filters import APPEARANCE, FILTERS
 from moviestrip.layout import RunFolder
 from moviestrip.storage import write_text
 from moviestrip.tables import ANSWERS, ATTRIBUTES, CLIPS, TRACKS, VIDEOS, TableSchema, empty, read_table
@@ -197,7 +197,7 @@ def _clip_rows(found: _Tables) -> Iterator[Row]:
 
 def filters_in(found: Sequence[str]) -> list[str]:
     """Names of filters in the order in which the funnel passes them."""
-    known = [*FILTERS, *(name for name in LEFT_OUT if name not in FILTERS)]
+    known = [*FILTERS, *APPEARANCE]
     return [name for name in known if name in found] + sorted(set(found) - set(known))
 
 

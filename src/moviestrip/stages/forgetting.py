@@ -19,6 +19,7 @@ import pandas as pd
 from moviestrip import tables
 from moviestrip.config import Config, load_dataset, suggestion
 from moviestrip.datasets.forgotten import add_forgotten, read_forgotten
+from moviestrip.datasets.link_table import split_source
 from moviestrip.datasets.plan import plan_shards
 from moviestrip.download import forget_download
 from moviestrip.errors import FatalError, StorageError
@@ -158,7 +159,7 @@ def _known_videos(run: RunFolder, unread: list[Path]) -> list[Place]:
         for path in sorted((each.root / "videos").glob("*/*.parquet")):
             rows = _readable(path, tables.VIDEOS, ["video_id", "source"], unread)
             for video_id, source in rows.itertuples(index=False):
-                url = source.partition("#t=")[0] if _is_address(source) else ""
+                url = split_source(source)[0] if _is_address(source) else ""
                 place = Place(each, path.parent.name, path.stem, video_id, source, url, "")
                 found.setdefault((str(each.root), place.dataset, place.shard, video_id), place)
     return list(found.values())

@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -88,7 +88,7 @@ class InstaVariety(Release):
     title = "InstaVariety"
     homepage = "https://github.com/akanazawa/human_dynamics/blob/master/doc/insta_variety.md"
     licence = "None stated for lists and tracks; each video is its Instagram poster's."
-    rules = ("hmmr", "all")
+    rules = ("hmmr", "all", "listed")
     # Lines of the released lists; those whose videos are gone count as missing.
     expected: ClassVar[Mapping[str, int]] = {"train videos": 2000, "test videos": 545}
     tree = """
@@ -140,15 +140,29 @@ instavariety/
     def splits(self) -> Mapping[str, Split]:
         """The split of every video of the release by its name, in the order of the lists."""
         found: dict[str, Split] = {}
-        for split, file in _LISTS.items():
+        lists = _LISTS if self.rule != "listed" else self._own_lists()
+        for split, file in lists.items():
             path = self.require(file)
             for name in read_ids(path, NAME, EXAMPLE):
                 if found.setdefault(name, split) != split:
-                    raise StorageError(f"{path}: {name} is in {_LISTS[found[name]]} too; fetch both lists again")
+                    raise StorageError(f"{path}: {name} is in {lists[found[name]]} too; fetch both lists again")
         if self.rule == "all":
             for post in read_posts(self.require(_POSTS)):
                 found.setdefault(post.name, "train")
         return found
+
+    def _own_lists(self) -> dict[Split, str]:
+        """The lists that are there, as `moviestrip dataset export` writes one for each split that it has."""
+        files: dict[Split, str] = {split: list_of(split) for split in get_args(Split)}
+        found = {split: file for split, file in files.items() if (self.folder / file).is_file()}
+        if not found:
+            raise StorageError(f"{self.folder}: has none of {', '.join(files.values())}")
+        return found
+
+
+def list_of(split: str) -> str:
+    """The file that lists the videos of a split."""
+    return f"insta_variety_{split}.txt"
 
 
 def read_ids(path: Path, pattern: re.Pattern[str], example: str) -> list[str]:
