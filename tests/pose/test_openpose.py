@@ -20,8 +20,11 @@ from moviestrip.config import DetectorSettings
 from moviestrip.errors import ConfigError, FatalError, RetryableError, StorageError
 from moviestrip.pose import openpose
 from moviestrip.pose.keypoint_json import Detected
+from moviestrip.pose.program import video_frames
 from moviestrip.skeleton import BODY_25, SMPL_24
 from moviestrip.tables import ANSWERS, DETECTIONS, VIDEOS, empty, read_table, stack, with_defaults, write_table
+from moviestrip.video.decode import frames
+from tests.video.video_files import rotate_flag, write_video
 
 MISBEHAVING = Path(__file__).with_name("misbehaving_program.py")
 FRAMES = 3  # of each video
@@ -248,6 +251,14 @@ def test_video_files_are_read_by_the_program_itself(clip, tmp_path, people):
     hips = stack(found.detections["keypoints"], 25, 3)[:, BODY_25.index("mid_hip"), :2]
     assert found.answers.values.tolist() == [["va", "ok", "", 3, 3, 3]]
     assert np.abs(hips - people[1][:, SMPL_24.index("pelvis")]).max() < 10
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_a_video_filmed_sideways_is_read_upright_as_the_pipeline_does(tmp_path, degrees):
+    path = rotate_flag(write_video(tmp_path / "lying.mp4", n_frames=3), tmp_path / "va.mp4", degrees)
+    read = [picture for _, picture in video_frames(path)]
+    np.testing.assert_array_equal(read, list(frames(path)))
+    assert read[0].shape == ((64, 48, 3) if degrees % 180 else (48, 64, 3))
 
 
 @pytest.mark.faults

@@ -32,7 +32,7 @@ from moviestrip.pose.keypoint_json import SUFFIX, Answer, Detected, detected, re
 from moviestrip.pose.processes import NOT_FOUND_STATUS, run_program, several_at_once, termination_as_exception
 from moviestrip.progress import track
 
-FRAMES_A_CALL = 2000  # of several videos together: what bounds the files on disk, and the time a call is allowed
+FRAMES_A_CALL = 1000  # of several videos together: what bounds the files on disk (1 GB of 1080p) and a call's time
 # So many videos failing alone, and none answered, is no longer about the videos.
 FAILURES_OF_A_MACHINE = 4
 POINTLESS = (*NOT_FOUND_STATUS, 2)  # to repeat: 2 says that the command line is wrong, here as elsewhere
