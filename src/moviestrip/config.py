@@ -141,8 +141,8 @@ class TrackingSettings(Section):
         description="`moviestrip` gates its cost and tolerates gaps; `detect-and-track` is the papers' (IoU against "
         "the previous frame only, no gate).",
     )
-    maximum_cost: float = Field(0.8, gt=0, description="moviestrip: pairs costing more are never linked.")
-    maximum_gap_frames: int = Field(10, ge=0, description="moviestrip: how long a track survives unseen.")
+    maximum_cost: float = Field(0.7, gt=0, description="moviestrip: pairs costing more are never linked.")
+    maximum_gap_frames: int = Field(25, ge=0, description="moviestrip: how long a track survives unseen.")
     minimum_confidence: float = Field(0.1, ge=0, le=1, description="Keypoints below this do not count as visible.")
     minimum_birth_confidence: float = Field(
         0.3,
