@@ -1,8 +1,12 @@
 """Clips from tracks and from truth, through real tables."""
 
+import hypothesis
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import signal
 
 from moviestrip.config import CurationSettings, DatasetSettings
 from moviestrip.curate.clips import BENCHMARK, clip_id_of, curate_shard, filters_of, funnel, select, selected
@@ -222,6 +226,48 @@ def test_of_a_release_with_annotation_no_filter_is_forgotten():
     strict = CurationSettings(minimum_motion=9, minimum_sharpness=1, minimum_detected_fraction=1)
     assert len(selected(*curate_shard("d", release, videos("v"), people, strict))) == 1
     assert filters_of(release, strict).duplicate_bits == -1
+
+
+def first_clip_of_hmmr(counts):
+    """HMMR's rule as its release applies it to the visible keypoints of a track: (first frame, frames), or None."""
+    smooth = signal.medfilt(np.asarray(counts, float), 5)
+    first = int(np.argmax(smooth > 6)) if smooth[0] <= 6 else 0
+    low = np.flatnonzero(signal.medfilt(np.asarray(counts[first:], float), 5) <= 4)
+    n_frames = int(low[0]) if len(low) else len(counts) - first
+    return (first, min(n_frames, 500)) if n_frames >= 40 else None
+
+
+def tracked_counts(counts):
+    """A track in which so many keypoints are visible in each frame."""
+    return table([row for frame, count in enumerate(counts) for row in track("v", 0, [frame], visible=count)])
+
+
+SEEN_WELL = [25] * 3  # beyond the ends the release's median sees zeros, ours the first and last frame
+
+
+@hypothesis.settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.integers(1, 25), st.integers(1, 60)), max_size=12))
+def test_the_first_clip_of_a_track_seen_well_at_first_is_hmmrs(stretches):
+    counts = [*SEEN_WELL, *(count for count, n_frames in stretches for _ in range(n_frames)), *SEEN_WELL]
+    clips, attributes = curate_shard("d", dataset(), videos("v"), tracked_counts(counts), CurationSettings())
+    first = clips.sort_values("first_frame").head(1)
+    kept = select(first, attributes, except_for=set(FILTERS) - {"length", "visible_keypoints"})
+    found = [(row["first_frame"], row["n_frames"]) for row in kept.to_dict("records")]
+    expected = first_clip_of_hmmr(counts)
+    assert found == ([] if expected is None else [expected])
+
+
+@given(st.lists(st.integers(0, 25), min_size=1, max_size=120))
+@hypothesis.settings(deadline=None, max_examples=40)
+def test_every_stretch_of_a_track_is_a_candidate_and_none_overlap(counts):
+    clips, attributes = curate_shard("d", dataset(), videos("v"), tracked_counts(counts), SETTINGS)
+    edges = [edge for _, first, n_frames in sorted(spans(clips)) for edge in (first, first + n_frames)]
+    assert edges == sorted(edges) and edges[0] >= 0 and edges[-1] <= len(counts)
+    assert (clips["n_frames"] <= SETTINGS.maximum_frames).all() and clips["clip_id"].is_unique
+    kept = selected(clips, attributes)["clip_id"]
+    for row in clips.to_dict("records"):
+        judged = attributes[attributes["clip_id"] == row["clip_id"]]
+        assert (row["clip_id"] in set(kept)) == judged["passed"].all()
 
 
 def truth(video_id, n_frames, person_number):
