@@ -52,7 +52,7 @@ def test_cuts_are_those_of_scenedetect_on_the_same_file(film: Path):
 
 
 @given(st.lists(st.integers(8, 30), min_size=1, max_size=5), st.sampled_from(DETECTORS))
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 def test_cuts_anywhere_are_found(lengths: list[int], detector: ShotSettings):
     lengths[-1] = max(lengths[-1], 8)
     assert shot_starts(joined(lengths), detector) == [0, *np.cumsum(lengths[:-1])]
