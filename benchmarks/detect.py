@@ -16,16 +16,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 
 from moviestrip.pose.people import PeopleDetector
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "data" / "pose"
 PUBLISHED = (
-    ("OpenPose, BODY_25", "about 0.1 to 0.3 frames/s on a CPU, any number of people (its README and FAQ)"),
-    (
-        "RTMPose-m, 256 x 192",
-        "90 frames/s on a 12-core i7-11700 with ONNX Runtime, one person's crop (arXiv 2303.07399)",
-    ),
+    "OpenPose on a CPU: about 0.1 frames/s with BODY_25, 0.3 with COCO (its doc/06_maximizing_openpose_speed.md)",
+    "RTMPose-m: more than 90 crops/s on an i7-11700 with ONNX Runtime, after its person detector (arXiv 2303.07399)",
 )
 
 
@@ -55,8 +53,7 @@ def main() -> None:
         frames = _spread_frames(options.pedestrians, 8)
         for finder in ("blazepose", "movenet"):
             print(_line("vtest.avi", frames, PeopleDetector("full", finder, 30), 30, finder, 1), flush=True)
-    for peer, figure in PUBLISHED:
-        print(f"{peer}: {figure}")
+    print("\nPublished, not run here:", *PUBLISHED, sep="\n")
 
 
 def _line(
@@ -72,7 +69,7 @@ def _line(
 
 
 def _picture(name: str) -> np.ndarray:
-    return cv2.cvtColor(cv2.imread(str(DATA / name)), cv2.COLOR_BGR2RGB)
+    return np.array(Image.open(DATA / name).convert("RGB"))
 
 
 def _embedded(picture: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
