@@ -153,7 +153,11 @@ def everything():
     features = [file for name in VARIANTS for file in scored_features(name)]
     features += [file for name in TRAINED for file in learning_features(name)]
     files += dict.fromkeys(features)
-    files += shard_files("detections", tracked) + shard_files("tracks", tracked)
+    for kind in ("detections", "answers", "shots", "tracks"):
+        files += shard_files(kind, tracked)
+    screened = [name for name, dataset in DATASETS.items() if dataset.is_screened]
+    for kind in ("key_frames", "appearance", "originals"):
+        files += shard_files(kind, screened)
     files += shard_files("annotations", filter(is_official, DATASETS))
     scored = dict(variant=VARIANTS, seed=CONFIG.training_seeds, dataset=TEST_DATASETS)
     for kind in ("predictions", "scores"):
@@ -169,6 +173,35 @@ def everything():
 
 
 EVERYTHING = everything()
+
+
+def verdicts_on(dataset, shard):
+    """What every filter says of a shard's clips: of found videos, those that look at pictures too."""
+    screened = DATASETS[dataset].is_screened
+    appearance = [str(RUN.appearance(dataset, shard))] if screened else []
+    return [str(RUN.attributes(dataset, shard)), *appearance]
+
+
+def verdicts(datasets):
+    """The same of all shards of some datasets."""
+    return [
+        file
+        for dataset in datasets
+        for shard in SHARDS[dataset]
+        for file in verdicts_on(dataset, shard)
+    ]
+
+
+def shots_of(wildcards):
+    """Where the camera cuts, of videos in which people are tracked."""
+    is_tracked = DATASETS[wildcards.dataset].tube == "tracks"
+    return [str(RUN.shots(wildcards.dataset, wildcards.shard))] if is_tracked else []
+
+
+def unfinished(wildcards):
+    """In how many runs hosts were too busy for some of the shard's videos: after another, they are asked again."""
+    path = RUN.unfinished(wildcards.dataset, wildcards.shard)
+    return int(path.read_text()) if path.is_file() else 0
 
 
 def truth_or_tracks(wildcards):

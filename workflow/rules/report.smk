@@ -10,7 +10,7 @@ rule contact_sheet:
     input:
         labels=lambda wildcards: shard_files("labels", [wildcards.dataset]),
         clips=lambda wildcards: shard_files("clips", [wildcards.dataset]),
-        attributes=lambda wildcards: shard_files("attributes", [wildcards.dataset]),
+        verdicts=lambda wildcards: verdicts([wildcards.dataset]),
         videos=lambda wildcards: shard_files("videos", [wildcards.dataset]),
     output:
         f"{ROOT}/figures/datasets/{{dataset}}.png",
@@ -79,7 +79,7 @@ rule report:
             variant=TRAINED,
             seed=CONFIG.training_seeds,
         ),
-        attributes=shard_files("attributes", DATASETS),
+        verdicts=verdicts(DATASETS),
         sheets=expand(f"{ROOT}/figures/datasets/{{dataset}}.png", dataset=DATASETS),
         overlays=f"{ROOT}/figures/overlays",
         figures=expand(f"{ROOT}/figures/papers/{{figure}}", figure=DRAWN),

@@ -225,14 +225,18 @@ def read_clips(run: RunFolder, datasets: Sequence[str]) -> dict[str, tuple[pd.Da
     """Clips and attributes of each dataset that has been curated."""
     found = {}
     for dataset in datasets:
-        clips = sorted((run.root / "clips" / dataset).glob("*.parquet"))
-        attributes = sorted((run.root / "attributes" / dataset).glob("*.parquet"))
+        clips = _shards(run.root / "clips" / dataset)
+        attributes = [file for kind in ("attributes", "appearance") for file in _shards(run.root / kind / dataset)]
         if clips and attributes:
             found[dataset] = (
                 tables.read_tables(clips, tables.CLIPS),
                 tables.read_tables(attributes, tables.ATTRIBUTES),
             )
     return found
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.parquet"))
 
 
 def draw_funnel(curated: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> str:

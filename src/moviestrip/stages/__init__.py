@@ -4,7 +4,7 @@ Nothing here computes; the floors below do. Paths come from the run's layout and
 workflow handed over, so that a stage cannot read what its rule does not declare.
 """
 
-from moviestrip.stages.clips import annotate, curate, label
+from moviestrip.stages.clips import annotate, appearance, curate, key_frames, label
 from moviestrip.stages.evaluation import claims, evaluate, ledger, table
 from moviestrip.stages.extraction import features
 from moviestrip.stages.figures import figure
@@ -14,12 +14,13 @@ from moviestrip.stages.job import Job, selected_clips
 from moviestrip.stages.pictures import check, contact_sheet, overlays, report
 from moviestrip.stages.prediction import predict
 from moviestrip.stages.training import motion_prior, train
-from moviestrip.stages.videos import detect, fetch, track
+from moviestrip.stages.videos import detect, fetch, shots, track
 from moviestrip.stages.world import body, motions, render
 
 __all__ = [
     "Job",
     "annotate",
+    "appearance",
     "body",
     "check",
     "claims",
@@ -33,6 +34,7 @@ __all__ = [
     "figure",
     "forecast",
     "import_features",
+    "key_frames",
     "label",
     "ledger",
     "motion_prior",
@@ -42,6 +44,7 @@ __all__ = [
     "render",
     "report",
     "selected_clips",
+    "shots",
     "table",
     "track",
     "train",

@@ -41,9 +41,38 @@ def curate(job: Job, dataset: str, shard: str) -> None:
     people, inputs = _people(job, dataset, shard)
     inputs["videos"] = job.run.videos(dataset, shard)
     videos = read_table(inputs["videos"], tables.VIDEOS)
-    clips, attributes = job.dataset(dataset).clips(videos, people, job.settings.section(CurationSettings))
+    cuts = None
+    if "tracks" in inputs:
+        inputs["shots"] = job.run.shots(dataset, shard)
+        cuts = read_table(inputs["shots"], tables.SHOTS)
+    clips, attributes = job.dataset(dataset).clips(videos, people, job.settings.section(CurationSettings), cuts)
     job.save(job.run.clips(dataset, shard), clips, tables.CLIPS, inputs)
     job.save(job.run.attributes(dataset, shard), attributes, tables.ATTRIBUTES, inputs)
+
+
+def key_frames(job: Job, dataset: str, shard: str) -> None:
+    """Look at a few frames of every clip: how sharp the person is, and a hash to know the frame again."""
+    from moviestrip.video.key_frames import key_frames_of
+
+    inputs = {kind: getattr(job.run, kind)(dataset, shard) for kind in ("videos", "tracks", "clips")}
+    videos, tracks = read_table(inputs["videos"], tables.VIDEOS), read_table(inputs["tracks"], tables.TRACKS)
+    clips, settings = read_table(inputs["clips"], tables.CLIPS), job.settings.section(CurationSettings)
+    found = key_frames_of(clips, tracks, job.frames_of(videos), settings)
+    job.save(job.run.key_frames(dataset, shard), found, tables.KEY_FRAMES, inputs)
+
+
+def appearance(job: Job, dataset: str, shard: str) -> None:
+    """Judge the clips by their key frames, those of earlier shards being the originals."""
+    from moviestrip.curate.duplicates import judge_appearance
+
+    inputs = {"clips": job.run.clips(dataset, shard), "key_frames": job.run.key_frames(dataset, shard)}
+    earlier = {f"before:{each}": job.run.originals(dataset, each) for each in job.run.shards(dataset) if each < shard}
+    clips, frames = read_table(inputs["clips"], tables.CLIPS), read_table(inputs["key_frames"], tables.KEY_FRAMES)
+    before = tables.read_tables(earlier.values(), tables.KEY_FRAMES)
+    verdicts, originals = judge_appearance(clips, frames, before, job.settings.section(CurationSettings))
+    inputs |= earlier
+    job.save(job.run.appearance(dataset, shard), verdicts, tables.ATTRIBUTES, inputs)
+    job.save(job.run.originals(dataset, shard), originals, tables.KEY_FRAMES, inputs)
 
 
 def label(job: Job, dataset: str, shard: str) -> None:
