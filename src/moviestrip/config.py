@@ -141,8 +141,8 @@ class TrackingSettings(Section):
         description="`moviestrip` gates its cost and tolerates gaps; `detect-and-track` is the papers' (IoU against "
         "the previous frame only, no gate).",
     )
-    maximum_cost: float = Field(0.8, gt=0, description="moviestrip: pairs costing more are never linked.")
-    maximum_gap_frames: int = Field(10, ge=0, description="moviestrip: how long a track survives unseen.")
+    maximum_cost: float = Field(0.7, gt=0, description="moviestrip: pairs costing more are never linked.")
+    maximum_gap_frames: int = Field(25, ge=0, description="moviestrip: how long a track survives unseen.")
     minimum_confidence: float = Field(0.1, ge=0, le=1, description="Keypoints below this do not count as visible.")
     minimum_birth_confidence: float = Field(
         0.3,
@@ -194,12 +194,27 @@ class CurationSettings(Section):
     minimum_confidence: float = Field(
         0.1, ge=0, le=1, description="Keypoints with a lower confidence count as not visible (HMMR: 0.1)."
     )
-    box_median_frames: int = Field(11, ge=1, description="Median filter of the person's box; odd (HMMR: 11).")
-    box_gaussian_sigma_frames: float = Field(3, gt=0, description="Gaussian filter of the box (HMMR 3, VIBE 8).")
-    box_edges: Literal["nearest", "zeros"] = Field(
-        "nearest",
+    box: Literal["moviestrip", "hmmr", "vibe"] = Field(
+        "moviestrip",
+        description="How the person's box is measured and smoothed: as `hmmr`'s release does, as `vibe`'s does with "
+        "3DPW, or as HMMR's with steady ends. The keys below replace one constant of it each.",
+    )
+    box_minimum_confidence: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Keypoints with a lower confidence do not count for the box. [default: `minimum_confidence`; hmmr "
+        "0.1, vibe 0.3]",
+    )
+    box_median_frames: int | None = Field(None, ge=1, description="Median filter of the box; odd. [default: 11]")
+    box_gaussian_sigma_frames: float | None = Field(
+        None, gt=0, description="Gaussian filter of the box. [default: 3; vibe 8]"
+    )
+    box_edges: Literal["nearest", "zeros"] | None = Field(
+        None,
         description="What the median filter sees beyond a clip's ends: its first or last box, or `zeros` as in "
-        "HMMR's release, which pulls the first and last boxes towards the smallest ones near them.",
+        "the releases, which pulls the first and last boxes towards the smallest ones near them. [default: nearest; "
+        "hmmr and vibe zeros]",
     )
 
 

@@ -126,6 +126,15 @@ class RunFolder:
         return self.root / "claims.csv"
 
     @property
+    def funnel(self) -> Path:
+        """Where videos, people and clips went, by dataset, stage and reason."""
+        return self.root / "funnel.csv"
+
+    def card(self, dataset: str) -> Path:
+        """What anyone who uses a dataset should know of it."""
+        return self.root / "cards" / f"{dataset}.md"
+
+    @property
     def figures(self) -> Path:
         return self.root / "figures"
 

@@ -4,29 +4,72 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage, signal
 
 from moviestrip.config import CurationSettings
-from moviestrip.curate.tube import fill_gaps, frame_boxes, person_tube, smooth_boxes
+from moviestrip.curate.tube import PRESETS, box_constants, fill_gaps, frame_boxes, person_tube
 from moviestrip.errors import FatalError
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "bbox_smooth.npz"
-TOLERANCE = np.array([1e-3, 1e-3, 1e-5])  # px, px, scale
+ROUNDING = 1e-7  # of the golden's float32, relative
+
+
+def golden_clip(track, confidence):
+    """Keypoints from the first to the last measured frame, and the release's boxes of them, before and after."""
+    golden, name = np.load(GOLDEN), f"{track}_thr{round(10 * confidence)}"
+    first, end = golden[f"{name}_start_end"]
+    keypoints = np.where(golden[f"{track}_present"][:, None, None], golden[f"{track}_kps"], 0)
+    return keypoints, slice(first, end), golden[f"{name}_raw"], golden[f"{name}_smooth"][first:]
 
 
 @pytest.mark.parametrize("track", ["a", "b"])
-@pytest.mark.parametrize("confidence", [1, 3])
+@pytest.mark.parametrize("confidence", [0.1, 0.3])
 def test_parity_with_the_release(track, confidence):
-    golden = np.load(GOLDEN)
-    keypoints = np.where(golden[f"{track}_present"][:, None, None], golden[f"{track}_kps"], 0)
-    name = f"{track}_thr{confidence}"
-    boxes = frame_boxes(keypoints, confidence / 10)
+    keypoints, span, raw, smooth = golden_clip(track, confidence)
+    boxes = frame_boxes(keypoints, confidence)
     measured = np.flatnonzero(np.isfinite(boxes[:, 0]))
-    first, end = measured[0], measured[-1] + 1
-    assert [first, end] == golden[f"{name}_start_end"].tolist()
-    filled = fill_gaps(boxes[first:end])
-    assert (abs(filled - golden[f"{name}_raw"]) <= TOLERANCE).all()
-    smooth = smooth_boxes(filled, 11, 3, edges="zeros")
-    assert (abs(smooth - golden[f"{name}_smooth"][first:]) <= TOLERANCE).all()
+    assert (measured[0], measured[-1] + 1) == (span.start, span.stop)
+    np.testing.assert_allclose(fill_gaps(boxes[span]), raw, rtol=ROUNDING)
+    tube = person_tube(keypoints[span], CurationSettings(box="hmmr", box_minimum_confidence=confidence))
+    np.testing.assert_allclose(tube, smooth, rtol=ROUNDING)
+
+
+@pytest.mark.parametrize("track", ["a", "b"])
+def test_presets_are_the_releases_constants(track):
+    """HMMR's against the golden; VIBE's, which has another sigma, against what its release calls on the golden."""
+    keypoints, span, _, smooth = golden_clip(track, 0.1)
+    np.testing.assert_allclose(person_tube(keypoints[span], CurationSettings(box="hmmr")), smooth, rtol=ROUNDING)
+    keypoints, span, raw, smooth = golden_clip(track, 0.3)
+    np.testing.assert_allclose(by_scipy(raw, 3), smooth, rtol=ROUNDING)
+    vibe = person_tube(keypoints[span], CurationSettings(box="vibe"))
+    np.testing.assert_allclose(vibe, by_scipy(raw, 8), rtol=ROUNDING)
+
+
+def by_scipy(raw, sigma):
+    steady = np.stack([signal.medfilt(axis.astype(np.float64), 11) for axis in raw.T], axis=1)
+    return ndimage.gaussian_filter1d(steady, sigma, axis=0)
+
+
+def test_the_default_is_hmmrs_but_for_the_ends():
+    keypoints, span, _, smooth = golden_clip("a", 0.1)
+    inside = slice(5 + 4 * 3, -5 - 4 * 3)  # half a median and where the Gaussian ends
+    tube = person_tube(keypoints[span], CurationSettings())
+    np.testing.assert_allclose(tube[inside], smooth[inside], rtol=ROUNDING)
+    assert not np.allclose(tube, smooth, rtol=1e-3)
+
+
+def test_a_key_replaces_one_constant_of_a_preset():
+    constants = box_constants(CurationSettings(box="vibe", box_gaussian_sigma_frames=2, box_edges="nearest"))
+    assert (constants.gaussian_sigma_frames, constants.edges) == (2, "nearest")
+    assert (constants.median_frames, constants.minimum_confidence) == (11, PRESETS["vibe"].minimum_confidence)
+
+
+def test_without_a_confidence_of_its_own_a_box_is_of_the_keypoints_that_count():
+    keypoints = keypoints_of(10, 20, 60, 80, 20)
+    keypoints = np.concatenate([keypoints, np.full((20, 1, 3), [500, 500, 0.2])], axis=1)
+    assert person_tube(keypoints, CurationSettings(minimum_confidence=0.25))[0, 0] == pytest.approx(40)
+    assert person_tube(keypoints, CurationSettings())[0, 0] == pytest.approx(255)
+    assert person_tube(keypoints, CurationSettings(box="vibe", box_edges="nearest"))[0, 0] == pytest.approx(40)
 
 
 def keypoints_of(left_px, top_px, width_px, height_px, n_frames=1):

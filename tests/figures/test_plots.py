@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from moviestrip.figures.curves import panel_title, running_median, training_curves
-from moviestrip.figures.funnel import funnel_figure
+from moviestrip.figures.funnel import LETTERS_A_LINE, funnel_figure, steps_of
 
 
 def log_of(values: dict[str, list[float]]) -> pd.DataFrame:
@@ -21,7 +21,24 @@ def logs() -> dict[tuple[str, int], pd.DataFrame]:
     return {("contextual", 0): log_of(series), ("single-view", 0): log_of(series), ("single-view", 1): log_of(series)}
 
 
-FUNNEL = pd.DataFrame({"stage": ["candidates", "length"], "clips": [1200, 900], "frames": [70_000, 60_000]})
+def funnel_of(rows: list[tuple]) -> pd.DataFrame:
+    columns = ["stage", "reason", "videos", "people", "clips", "frames"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], "Int64"))
+
+
+FUNNEL = funnel_of(
+    [
+        ("listed", "", 800, None, None, None),
+        ("fetched", "permanent", 70, None, None, None),
+        ("fetched", "bad video", 30, None, None, None),
+        ("fetched", "", 700, None, None, 90_000),
+        ("people", "", 650, 1000, None, 80_000),
+        ("candidates", "", 650, 1000, 1200, 70_000),
+        ("length", "too short", None, None, 300, 10_000),
+        ("length", "", 600, 800, 900, 60_000),
+        ("used", "", 600, 800, 900, 60_000),
+    ]
+)
 
 
 def words_of(svg: str) -> list[str]:
@@ -42,13 +59,31 @@ def test_a_log_without_validation_still_draws():
 
 
 def test_the_funnel_counts_over_datasets():
-    words = words_of(funnel_figure({"studio": FUNNEL, "street": FUNNEL}))
-    assert {"2,400 clips · 140,000 frames", "1,800 clips · 120,000 frames", "studio", "street", "length"} <= set(words)
+    for narrow in (False, True):
+        words = set(words_of(funnel_figure({"studio": FUNNEL, "street": FUNNEL}, narrow=narrow)))
+        assert {"2,400 clips · 140,000 frames", "1,800 clips · 120,000 frames", "studio", "street", "length"} <= words
+        assert {"1,400 videos · 180,000 frames", "out: 140 permanent, 60 bad video", "out: 600 too short"} <= words
 
 
 def test_a_dataset_without_a_stage_passes_it():
-    words = words_of(funnel_figure({"studio": FUNNEL, "street": FUNNEL.head(1)}))
+    words = words_of(funnel_figure({"studio": FUNNEL, "street": FUNNEL[FUNNEL["stage"] != "length"]}))
     assert "2,100 clips · 130,000 frames" in words
+
+
+def test_a_dataset_of_which_nothing_is_there_adds_nothing():
+    steps = steps_of({"street": FUNNEL.head(1), "studio": FUNNEL})
+    assert [step.stage for step in steps] == ["listed", "fetched", "people", "candidates", "length"]
+    assert [step.total for step in steps] == [1600, 1500, 1000, 1200, 900]
+    assert [step.before for step in steps] == [1600, 1600, 1000, 1200, 1200]
+
+
+def test_long_reasons_break_into_lines():
+    rows = [("listed", "", 100, None, None, None)]
+    rows += [("fetched", f"an unusually long reason {number}", 9, None, None, None) for number in range(5)]
+    step = steps_of({"x": funnel_of([*rows, ("fetched", "", 55, None, None, 1)])})[-1]
+    assert len(step.reasons) > 2 and max(map(len, step.reasons)) <= LETTERS_A_LINE
+    assert " ".join(step.reasons).count("unusually long") == 5
+    assert step.height_in(narrow=True) > 0.8
 
 
 @pytest.mark.parametrize("draw", [lambda logs: training_curves(logs), lambda logs: funnel_figure({"studio": FUNNEL})])

@@ -265,3 +265,11 @@ def test_a_ledger_without_its_columns_is_refused(run: RunFolder):
     run.claims.write_text("claim_id,statement\nhmmr-01,x\n")
     with pytest.raises(StorageError, match=r"claims\.csv: .*'verdict'"):
         sources.read_claims(run)
+
+
+def test_the_funnel_is_drawn_wide_and_narrow(page: Page):
+    drawings = [each for name, each in page.elements if name == "svg" and "Funnel" in (each.get("aria-label") or "")]
+    assert len(drawings) == 2
+    wide, narrow = (float((each["width"] or "").removesuffix("pt")) for each in drawings)
+    assert wide > 600 and narrow < 300  # points: 800 px and 400
+    assert "out: 2 too short" in page.text

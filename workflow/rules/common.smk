@@ -11,6 +11,7 @@ from moviestrip.config import (
     load_variants,
     validate_config,
 )
+from moviestrip.datasets.forgotten import read_forgotten
 from moviestrip.datasets.plan import plan_shards, read_shard
 from moviestrip.errors import MoviestripError
 from moviestrip.layout import RunFolder
@@ -40,14 +41,25 @@ DATASETS = {
 }
 VARIANTS = or_stop(load_variants, CONFIG, CONFIG_FOLDER, DATASETS)
 or_stop(require_ready, CONFIG, DATASETS, VARIANTS, CONFIG_FOLDER)
+FORGOTTEN = or_stop(read_forgotten, CONFIG.forgotten)
 SHARDS = {
-    name: or_stop(plan_shards, RUN, name, dataset, CONFIG.rendering, CONFIG.seed)
+    name: or_stop(
+        plan_shards,
+        RUN,
+        name,
+        dataset,
+        CONFIG.rendering,
+        CONFIG.seed,
+        CONFIG.fetch,
+        FORGOTTEN,
+    )
     for name, dataset in DATASETS.items()
 }
 PREPARED = [
     name for name, dataset in DATASETS.items() if dataset.source.kind == "prepared"
 ]
 FILMED = [name for name in DATASETS if name not in PREPARED]
+TRACKED = [name for name, dataset in DATASETS.items() if dataset.tube == "tracks"]
 TEST_DATASETS = [name for name, dataset in DATASETS.items() if dataset.is_scored]
 TRAINED = [name for name, variant in VARIANTS.items() if variant.is_trained]
 or_stop(check_variants, VARIANTS, CONFIG.features.backbone, DATASETS)
@@ -147,14 +159,13 @@ SCORED = " ".join(f"--dataset {name}" for name in TEST_DATASETS)
 
 def everything():
     """Every table and feature file of the run, in the middle of the workflow as well as at its end."""
-    tracked = [name for name, dataset in DATASETS.items() if dataset.tube == "tracks"]
     kinds = ("videos", "clips", "attributes", "labels")
     files = [file for kind in kinds for file in shard_files(kind, DATASETS)]
     features = [file for name in VARIANTS for file in scored_features(name)]
     features += [file for name in TRAINED for file in learning_features(name)]
     files += dict.fromkeys(features)
     for kind in ("detections", "answers", "shots", "tracks"):
-        files += shard_files(kind, tracked)
+        files += shard_files(kind, TRACKED)
     screened = [name for name, dataset in DATASETS.items() if dataset.is_screened]
     for kind in ("key_frames", "appearance", "originals"):
         files += shard_files(kind, screened)

@@ -63,6 +63,7 @@ def shard_before(wildcards):
 rule appearance:
     input:
         clips=f"{ROOT}/clips/{{dataset}}/{{shard}}.parquet",
+        attributes=f"{ROOT}/attributes/{{dataset}}/{{shard}}.parquet",
         key_frames=f"{ROOT}/key_frames/{{dataset}}/{{shard}}.parquet",
         before=shard_before,
     output:

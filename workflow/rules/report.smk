@@ -25,6 +25,39 @@ rule contact_sheet:
         "moviestrip dataset sheet {wildcards.dataset} --run {ROOT} 2> {log}"
 
 
+rule funnel:
+    input:
+        videos=shard_files("videos", DATASETS),
+        clips=shard_files("clips", DATASETS),
+        verdicts=verdicts(DATASETS),
+        people=[
+            file
+            for kind in ("answers", "tracks")
+            for file in shard_files(kind, TRACKED)
+        ],
+    output:
+        funnel=f"{ROOT}/funnel.csv",
+        cards=expand(f"{ROOT}/cards/{{dataset}}.md", dataset=DATASETS),
+    log:
+        f"{ROOT}/logs/funnel.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        settings=settings(
+            "name",
+            "world",
+            "datasets",
+            "variants",
+            "tables",
+            "dataset_settings",
+            "detector",
+            "tracking",
+            "curation",
+        ),
+    shell:
+        "moviestrip funnel --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
 rule overlays:
     input:
         body=f"{ROOT}/body.json",
@@ -74,6 +107,7 @@ rule report:
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.html", table=CONFIG.tables),
         claims=f"{ROOT}/claims.csv",
+        funnel=f"{ROOT}/funnel.csv",
         logs=expand(
             f"{ROOT}/models/{{variant}}/seed-{{seed}}/log.parquet",
             variant=TRAINED,

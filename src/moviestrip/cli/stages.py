@@ -25,6 +25,7 @@ from moviestrip.cli.options import (
     run_folder,
 )
 from moviestrip.config import FetchSettings
+from moviestrip.errors import ConfigError
 from moviestrip.settings import StageSettings
 
 app = typer.Typer()
@@ -34,13 +35,15 @@ app = typer.Typer()
 def plan(config: ConfigFiles = None) -> None:
     """Decide which videos belong to which shard. Planned shards stay as they are; new videos append shards."""
     from moviestrip.config import load_dataset
+    from moviestrip.datasets.forgotten import read_forgotten
     from moviestrip.datasets.plan import plan_shards, read_shard
 
     settings, run = configuration(config), run_folder(None, config)
+    forgotten = read_forgotten(settings.forgotten)
     table = plain_table("dataset", "role", "shards", "videos", numbers=2)
     for name in settings.datasets:
         dataset = load_dataset(name, config_folder(config), settings.data_folders, settings.dataset_files)
-        shards = plan_shards(run, name, dataset, settings.rendering, settings.seed)
+        shards = plan_shards(run, name, dataset, settings.rendering, settings.seed, settings.fetch, forgotten)
         videos = sum(len(read_shard(run, name, shard)["videos"]) for shard in shards)
         table.add_row(name, dataset.role, str(len(shards)), str(videos))
     Console().print(table)
@@ -71,12 +74,13 @@ def collect(name: Dataset, config: ConfigFiles = None) -> None:
     """Ask the pages that a dataset takes videos from (hashtags, channels) what they list today, and write it down."""
     from moviestrip.config import load_dataset
     from moviestrip.datasets.links import collect
+    from moviestrip.video.fetch import downloads_folder
 
     whole = configuration(config)
-    found = collect(name, load_dataset(name, config_folder(config)), whole.fetch)
-    table = plain_table("page", "written to", "new", "listed", numbers=2)
-    for page in found:
-        table.add_row(page.url, str(page.file), str(page.new), str(page.listed))
+    downloads = downloads_folder(whole.fetch, run_folder(None, config).root)
+    table = plain_table("page", "written to", "listed", "new", "in all", numbers=3)
+    for page in collect(name, load_dataset(name, config_folder(config)), whole.fetch, downloads):
+        table.add_row(page.page, str(page.file), str(page.listed), str(page.new), str(page.total))
     Console().print(table)
 
 
@@ -87,7 +91,9 @@ def fetch(
     retry: Annotated[bool, typer.Option("--retry", help="Try again what was found to be gone or no video.")] = False,
     run: Run = None,
     settings: SettingsJson = None,
-    fetching: Annotated[str | None, typer.Option(hidden=True, help="How to ask, as JSON (used by the workflow).")] = None,
+    fetching: Annotated[
+        str | None, typer.Option(hidden=True, help="How to ask, as JSON (used by the workflow).")
+    ] = None,
     config: ConfigFiles = None,
 ) -> None:
     """Bring in videos and check every frame; bad ones keep their row with the reason."""
@@ -138,9 +144,21 @@ def annotate(
 
 @app.command(rich_help_panel="Stages")
 def curate(
-    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+    dataset: Annotated[str | None, typer.Argument(help="Name of a file in config/datasets.")] = None,
+    shard: Annotated[str | None, typer.Argument(help="Name of a planned shard, such as insta-mini-0000.")] = None,
+    explain: Annotated[str | None, typer.Option(metavar="CLIP", help="Say why a clip is used or not.")] = None,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
 ) -> None:
-    """Cut candidate clips out of a shard and write what every filter says of them."""
+    """Cut candidate clips out of a shard and write what every filter says of them; or explain one clip."""
+    if explain is not None:
+        Console().print(stages.explain(run_folder(run, config), explain, dataset))
+        return
+    if dataset is None or shard is None:
+        raise ConfigError(
+            "curate: needs a dataset and a shard, such as `insta-mini insta-mini-0000`, or --explain CLIP"
+        )
     stages.curate(job_of(run, settings, config, dataset), dataset, shard)
 
 
@@ -301,6 +319,15 @@ def figure(
 ) -> None:
     """Draw one of the papers' figures from this run."""
     stages.figure(job_of(run, settings, config), name)
+
+
+@app.command(rich_help_panel="Stages")
+def funnel(run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Count where videos, people and clips go, by stage and reason, and write a card for every dataset."""
+    job = job_of(run, settings, config)
+    stages.funnels(job)
+    for name in job.settings.datasets():
+        stages.card(job, name)
 
 
 @app.command(rich_help_panel="Stages")

@@ -6,14 +6,18 @@ every piece is a candidate, whatever the filters say.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
-from moviestrip.config import CurationSettings, DatasetSettings, OfficialSource, PreparedSource
-from moviestrip.curate.filters import FILTERS, Keypoints, visible_count, visible_runs
+from moviestrip.config import CurationSettings, DatasetSettings, OfficialSource, PreparedSource, suggestion
+from moviestrip.curate.filters import APPEARANCE, FILTERS, Candidate, Keypoints, visible_count, visible_runs
+from moviestrip.curate.tube import corners
+from moviestrip.errors import ConfigError, FatalError
 from moviestrip.skeleton import BODY_25, HMMR_25
 from moviestrip.tables import ATTRIBUTES, CLIPS, empty, stack
 
@@ -110,9 +114,14 @@ def annotated_spans(person: Person) -> list[tuple[int, int]]:
 # Every clip in which somebody is seen: what the papers are compared on is not for this project to choose.
 BENCHMARK = {
     "minimum_frames": 1,
+    "maximum_shot_cuts": 10**6,
+    "minimum_detected_fraction": 0.0,
     "maximum_face_only_fraction": 1.0,
     "minimum_person_height_px": 1.0,
     "minimum_mean_confidence": 0.0,
+    "minimum_motion": 0.0,
+    "minimum_sharpness": 0.0,
+    "duplicate_bits": -1,
 }
 
 
@@ -123,20 +132,28 @@ def filters_of(dataset: DatasetSettings, settings: CurationSettings) -> Curation
 
 
 def curate_shard(
-    name: str, dataset: DatasetSettings, videos: pd.DataFrame, people: pd.DataFrame, settings: CurationSettings
+    name: str,
+    dataset: DatasetSettings,
+    videos: pd.DataFrame,
+    people: pd.DataFrame,
+    settings: CurationSettings,
+    shots: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """All candidate clips and the verdict of every filter on each: (tables.CLIPS, tables.ATTRIBUTES).
 
-    `people` is the tracks table, or the truth table of a dataset whose tubes are annotated.
+    `people` is the tracks table, or the truth table of a dataset whose tubes are annotated; without `shots` nobody
+    looked for cuts.
     """
     settings = filters_of(dataset, settings)
     usable = videos[videos["status"] == "ok"].set_index("video_id")
     annotated = dataset.tube == "truth"
+    joints = HMMR_25 if annotated else BODY_25
     clips, attributes = [], []
     for person in people_of(dataset, people):
         if person.video_id not in usable.index:
             continue
-        video = usable.loc[person.video_id]
+        video: Any = usable.loc[person.video_id]
+        starts = None if shots is None else _shot_starts(shots, person.video_id)
         spans = annotated_spans(person) if annotated else candidate_spans(person, settings)
         for first, end in spans:
             clip_id = clip_id_of(person.video_id, person.track, person.first_frame + first)
@@ -147,41 +164,74 @@ def curate_shard(
                 "supervision": dataset.supervision, "first_frame": person.first_frame + first,
                 "n_frames": end - first, "fps": video["fps"], "camera": video["camera"],
             })  # fmt: skip
-            attributes += verdicts(clip_id, person.keypoints[first:end], annotated, settings)
+            cuts = None if starts is None else _between(starts, person.first_frame + first, person.first_frame + end)
+            attributes += verdicts(
+                clip_id, Candidate(person.keypoints[first:end], joints, float(video["fps"]), cuts), settings
+            )
     return (
         pd.DataFrame(clips, columns=empty(CLIPS).columns),
         pd.DataFrame(attributes, columns=empty(ATTRIBUTES).columns),
     )
 
 
-def verdicts(clip_id: str, keypoints: Keypoints, annotated: bool, settings: CurationSettings) -> list[dict]:
-    joints = HMMR_25 if annotated else BODY_25
-    rows = []
-    for name, judge in FILTERS.items():
-        verdict = judge(keypoints, joints, settings)
-        rows.append(
-            {
-                "clip_id": clip_id,
-                "filter": name,
-                "value": verdict.value,
-                "threshold": verdict.threshold,
-                "passed": verdict.passed,
-            }
+def _shot_starts(shots: pd.DataFrame, video_id: str) -> np.ndarray:
+    starts = shots.loc[shots["video_id"] == video_id, "first_frame"].to_numpy()
+    if len(starts) == 0:
+        raise FatalError(f"shots: none of video {video_id}, which has people; look for shots again")
+    return starts
+
+
+def _between(starts: np.ndarray, first_frame: int, end: int) -> int:
+    """Shots that begin after a clip's first frame and before its end."""
+    return int(((starts > first_frame) & (starts < end)).sum())
+
+
+def verdicts(clip_id: str, clip: Candidate, settings: CurationSettings) -> list[dict]:
+    """What every filter says of a clip, as rows of the attributes table."""
+    return [{"clip_id": clip_id, "filter": name, **vars(judge(clip, settings))} for name, judge in FILTERS.items()]
+
+
+def boxes_of_clips(
+    tracks: pd.DataFrame, settings: CurationSettings
+) -> Callable[[Mapping[str, Any]], Float[np.ndarray, "frames 4"]]:
+    """From a row of CLIPS to the person's box in each frame: left, top, right, bottom in pixels, NaN where unseen."""
+    people = {(person.video_id, person.track): person for person in tracked_people(tracks)}
+
+    def boxes_of(clip: Mapping[str, Any]) -> Float[np.ndarray, "frames 4"]:
+        person = people[clip["video_id"], clip["track"]]
+        first = clip["first_frame"] - person.first_frame
+        boxes = np.concatenate(
+            corners(person.keypoints[first : first + clip["n_frames"]], settings.minimum_confidence), 1
         )
-    return rows
+        return np.where(np.isfinite(boxes), boxes, np.nan)
+
+    return boxes_of
 
 
-def selected(clips: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
-    """The clips whose filters all passed."""
-    failed = set(attributes.loc[~attributes["passed"].astype(bool), "clip_id"])
+def select(clips: pd.DataFrame, attributes: pd.DataFrame, except_for: Collection[str] = ()) -> pd.DataFrame:
+    """The clips whose filters all passed, but for those that are not asked."""
+    unknown = set(except_for) - {*FILTERS, *APPEARANCE}
+    if unknown:
+        raise ConfigError(f"filter '{min(unknown)}' is not known{suggestion(min(unknown), [*FILTERS, *APPEARANCE])}")
+    asked = ~attributes["filter"].isin(list(except_for))
+    failed = set(attributes.loc[asked & ~attributes["passed"].astype(bool), "clip_id"])
     return clips[~clips["clip_id"].isin(failed)].reset_index(drop=True)
 
 
+def selected(clips: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
+    """The clips that are used: all their filters passed, also those on pictures where they have been asked."""
+    return select(clips, attributes)
+
+
 def funnel(clips: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
-    """Clips and frames left after each filter in turn: columns stage, clips, frames."""
+    """Clips and frames left after each filter in turn: columns stage, clips, frames.
+
+    The filters on pictures are stages where they have been asked.
+    """
+    asked = set(attributes["filter"])
     left = clips
     rows = [("candidates", len(left), int(left["n_frames"].sum()))]
-    for name in FILTERS:
+    for name in [*FILTERS, *(name for name in APPEARANCE if name in asked)]:
         judged = attributes[attributes["filter"] == name]
         failed = judged.loc[~judged["passed"].astype(bool), "clip_id"]
         left = left[~left["clip_id"].isin(failed)]

@@ -2,10 +2,12 @@
 
 As in HMMR, a box is measured by the diagonal around the visible keypoints, so that it hardly changes when
 a person turns or stretches an arm; the scale takes that diagonal to 150 px of the 224 px crop. Frames
-without a person are filled in linearly, then a median removes jumps and a Gaussian the jitter.
+without a person are filled in linearly, then a median removes jumps and a Gaussian the jitter. The constants
+of the releases have names (`PRESETS`).
 """
 
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -19,6 +21,35 @@ MINIMUM_DIAGONAL_PX = 0.5  # a single visible keypoint says nothing about size
 
 Keypoints = Float[np.ndarray, "frames joints 3"]
 Boxes = Float[np.ndarray, "frames 3"]
+Edges = Literal["nearest", "zeros"]
+
+
+@dataclass(frozen=True)
+class BoxConstants:
+    """How a box is measured and smoothed; without a confidence of its own, by the keypoints that count elsewhere."""
+
+    median_frames: int
+    gaussian_sigma_frames: float
+    edges: Edges
+    minimum_confidence: float | None
+
+
+PRESETS: dict[str, BoxConstants] = {
+    "moviestrip": BoxConstants(11, 3, "nearest", None),
+    "hmmr": BoxConstants(11, 3, "zeros", 0.1),
+    "vibe": BoxConstants(11, 8, "zeros", 0.3),  # of 3DPW: elsewhere it takes the boxes that come with the data
+}
+
+
+def box_constants(settings: CurationSettings) -> BoxConstants:
+    """The constants of the preset, but for those that the configuration sets."""
+    own: dict[str, Any] = {
+        "median_frames": settings.box_median_frames,
+        "gaussian_sigma_frames": settings.box_gaussian_sigma_frames,
+        "edges": settings.box_edges,
+        "minimum_confidence": settings.box_minimum_confidence,
+    }
+    return replace(PRESETS[settings.box], **{name: value for name, value in own.items() if value is not None})
 
 
 def visible(keypoints: Float[np.ndarray, "*frames joints 3"], minimum_confidence: float) -> Bool[np.ndarray, "..."]:
@@ -58,9 +89,7 @@ def fill_gaps(boxes: Boxes) -> Boxes:
     return np.stack([np.interp(everywhere, measured, boxes[measured, axis]) for axis in range(3)], axis=1)
 
 
-def smooth_boxes(
-    boxes: Boxes, median_frames: int, gaussian_sigma_frames: float, edges: Literal["nearest", "zeros"] = "nearest"
-) -> Boxes:
+def smooth_boxes(boxes: Boxes, median_frames: int, gaussian_sigma_frames: float, edges: Edges = "nearest") -> Boxes:
     """Median, then Gaussian, over time. `edges` is what the median sees outside the clip."""
     mode = "constant" if edges == "zeros" else "nearest"
     steady = ndimage.median_filter(boxes, size=(median_frames, 1), mode=mode, cval=0.0)
@@ -69,5 +98,7 @@ def smooth_boxes(
 
 def person_tube(keypoints: Keypoints, settings: CurationSettings) -> Boxes:
     """The smooth box (centre x, centre y in source pixels, scale) of every frame of a clip."""
-    boxes = fill_gaps(frame_boxes(keypoints, settings.minimum_confidence))
-    return smooth_boxes(boxes, settings.box_median_frames, settings.box_gaussian_sigma_frames, settings.box_edges)
+    constants = box_constants(settings)
+    confidence = settings.minimum_confidence if constants.minimum_confidence is None else constants.minimum_confidence
+    boxes = fill_gaps(frame_boxes(keypoints, confidence))
+    return smooth_boxes(boxes, constants.median_frames, constants.gaussian_sigma_frames, constants.edges)

@@ -3,25 +3,27 @@
 A shard is the unit of work: 28,000 videos become a few hundred jobs. A planned shard is never rewritten
 while its videos are still wanted, so adding videos appends shards and reruns nothing; a shard that
 holds a video which is no longer wanted, or is wanted differently, is dissolved and planned anew.
-Results do not depend on the sharding: whoever joins shards sorts by clip. A shard of videos holds
-`rendering.shard_videos`; one of features that come ready holds as many frames as fit well into memory.
+A video that is to be forgotten is no longer wanted.
+Results do not depend on the sharding: whoever joins shards sorts by clip. A shard holds `rendering.shard_videos`, of
+linked videos `fetch.shard_videos`; one of features that come ready, as many frames as fit well into memory.
 """
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from moviestrip.config import (
     DatasetSettings,
+    FetchSettings,
     FolderSource,
+    LinksSource,
     OfficialSource,
     PackageSource,
     PreparedSource,
     RenderedSource,
     WorldSettings,
 )
-from moviestrip.datasets.official.annotate import open_release, planned_videos
+from moviestrip.datasets.links import linked_videos, videos_in
 from moviestrip.errors import ConfigError
 from moviestrip.layout import RunFolder
 from moviestrip.storage import write_json
@@ -29,7 +31,6 @@ from moviestrip.video.fetch import source_in_package, video_id_of
 from moviestrip.world.plan import plan_videos
 
 FRAMES_A_SHARD = 2**15  # of imported features: 268 MB of 2,048 numbers
-VIDEO_SUFFIXES = {".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"}
 
 
 def wanted_videos(name: str, dataset: DatasetSettings, rendering: WorldSettings, seed: int) -> list[dict[str, Any]]:
@@ -42,8 +43,13 @@ def wanted_videos(name: str, dataset: DatasetSettings, rendering: WorldSettings,
         case PackageSource():
             places = [(source_in_package(source.requirement, file.path), file.path) for file in source.files]
         case FolderSource():
-            places = [(str(file), str(file)) for file in _videos_in(source.path, name)]
+            key = f"config/datasets/{name}.yaml: source.path"
+            places = [(str(file), str(file)) for file in videos_in(source.path, key)]
+        case LinksSource():
+            return linked_videos(name, dataset)
         case OfficialSource():
+            from moviestrip.datasets.official.annotate import open_release, planned_videos  # torch takes seconds
+
             return planned_videos(open_release(name, dataset), dataset)
         case PreparedSource():
             from moviestrip.datasets.prepared.planned import planned_features
@@ -55,15 +61,20 @@ def wanted_videos(name: str, dataset: DatasetSettings, rendering: WorldSettings,
     ]
 
 
-def _videos_in(folder: Path, dataset: str) -> list[Path]:
-    if not folder.is_dir():
-        raise ConfigError(f"config/datasets/{dataset}.yaml: source.path: there is no folder {folder}")
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in VIDEO_SUFFIXES)
-
-
-def plan_shards(run: RunFolder, name: str, dataset: DatasetSettings, rendering: WorldSettings, seed: int) -> list[str]:
+def plan_shards(
+    run: RunFolder,
+    name: str,
+    dataset: DatasetSettings,
+    rendering: WorldSettings,
+    seed: int,
+    fetching: FetchSettings | None = None,
+    forgotten: frozenset[str] = frozenset(),
+) -> list[str]:
     """Write the shard files that are missing, remove the ones that no longer hold, and name all of them."""
-    wanted = {video["video_id"]: video for video in wanted_videos(name, dataset, rendering, seed)}
+    videos = wanted_videos(name, dataset, rendering, seed)
+    wanted = {video["video_id"]: video for video in videos if video["video_id"] not in forgotten}
+    linked = (fetching or FetchSettings()).shard_videos
+    size = linked if isinstance(dataset.source, LinksSource) else rendering.shard_videos
     kept, planned = [], set()
     for shard in run.shards(name):
         path = run.plan(name, shard)
@@ -74,7 +85,7 @@ def plan_shards(run: RunFolder, name: str, dataset: DatasetSettings, rendering: 
         else:
             path.unlink()
     fresh = [video for video in wanted.values() if video["video_id"] not in planned]
-    return sorted(kept + _write_shards(run, name, _parts(fresh, rendering.shard_videos), kept))
+    return sorted(kept + _write_shards(run, name, _parts(fresh, size), kept))
 
 
 def _parts(videos: Sequence[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:

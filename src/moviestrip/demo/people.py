@@ -44,11 +44,15 @@ class TrackedPerson:
 
 def detect(footage: Footage, settings: DetectorSettings, maximum_people: int) -> pd.DataFrame:
     """DETECTIONS of the whole footage, a piece at a time."""
-    video = pd.DataFrame({"video_id": [VIDEO], "status": ["ok"]})
     frames, parts = footage.frames(), []
     for first in range(0, footage.n_frames, FRAMES_AT_ONCE):
+        count = min(FRAMES_AT_ONCE, footage.n_frames - first)
+        video = pd.DataFrame({"video_id": [VIDEO], "status": ["ok"], "n_frames": [count]})
         found = detect_shard(video, lambda _: islice(frames, FRAMES_AT_ONCE), settings, maximum_people)
-        parts.append(found.assign(frame=found["frame"] + first))
+        (problem,) = found.answers["reason"]
+        if problem:
+            raise FatalError(f"{problem}; the detector must answer every frame in OpenPose's JSON")
+        parts.append(found.detections.assign(frame=found.detections["frame"] + first))
     return pd.concat(parts, ignore_index=True) if parts else empty(DETECTIONS)
 
 

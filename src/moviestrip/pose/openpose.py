@@ -1,90 +1,85 @@
 """Any program that speaks OpenPose's command line and JSON, run safely over the videos of one shard.
 
-The frames of all the shard's videos go to one folder of images and one process reads them all, so that the
-start-up of the program is paid once. The program is trusted with nothing: it may hang, crash, skip frames or
-write nonsense. It runs in a process group of its own that is ended as a whole, its output is checked frame by
-frame, and attempts are bounded.
+The frames of several videos go to one folder of images and one process reads them all, so that the start-up of
+the program is paid once; or the program is given the video files themselves. Several processes share a shard. The
+program is trusted with nothing: it may hang, crash, skip frames or write nonsense. A video that it answered wrongly
+is given again, in the end alone, and if that helps no more it is put aside with the reason.
 """
 
 import contextlib
-import ctypes
-import json
+import heapq
 import logging
+import math
 import os
 import shlex
-import signal
-import subprocess
+import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+import textwrap
+import threading
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
-import cv2
-import numpy as np
 import pandas as pd
-from jaxtyping import Float, UInt8
 
 from moviestrip.config import DetectorSettings
-from moviestrip.errors import ConfigError, FatalError, MoviestripError, RetryableError
+from moviestrip.errors import ConfigError, FatalError, MoviestripError, QuarantineError, RetryableError
 from moviestrip.parts import part_file
+from moviestrip.pose.given import FramesOf, Given, give_images, give_video, video_files
+from moviestrip.pose.keypoint_json import SUFFIX, Answer, Detected, detected, read_frames, require_all_frames
+from moviestrip.pose.processes import NOT_FOUND_STATUS, run_program, several_at_once, termination_as_exception
 from moviestrip.progress import track
-from moviestrip.skeleton import BODY_25
-from moviestrip.tables import DETECTIONS, empty
 
-FramesOf = Callable[[str], Iterator[UInt8[np.ndarray, "height width 3"]]]
-
-# Six times faster than PNG to write and read, a third of its size, and closer to the frame than the video was.
-IMAGE_OPTIONS = (
-    *(cv2.IMWRITE_JPEG_QUALITY, 98),
-    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
-)
-VALUES = 3 * len(BODY_25)
-MAXIMUM_JSON_BYTES = 4 * 2**20
-MAXIMUM_JSON_DEPTH = 8
-MAXIMUM_PEOPLE = 1000
-LARGEST_COORDINATE_PX = 1e6
-STDERR_LINES = 8
-SECONDS_BETWEEN_COUNTS = 0.5
-NAMED_FRAMES = 5
-PR_SET_PDEATHSIG = 1
-POINTLESS_TO_REPEAT = (ConfigError.exit_code, FatalError.exit_code)  # of the embedded program
-# One thread; and glibc keeps large buffers for the next frame, which saves a sixth of the time with MoveNet.
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(2**28),
-    "MALLOC_TRIM_THRESHOLD_": str(2**30),
-}
+FRAMES_A_CALL = 1000  # of several videos together: what bounds the files on disk (1 GB of 1080p) and a call's time
+# So many videos failing alone, and none answered, is no longer about the videos.
+FAILURES_OF_A_MACHINE = 4
+POINTLESS = (*NOT_FOUND_STATUS, 2)  # to repeat: 2 says that the command line is wrong, here as elsewhere
+LOG_COLUMNS = 80
 
 log = logging.getLogger(__name__)
 
 
 def detect_shard(
-    videos: pd.DataFrame, frames_of: FramesOf, settings: DetectorSettings, maximum_people: int = 1
-) -> pd.DataFrame:
-    """The DETECTIONS of a shard's usable videos; `frames_of` gives the RGB frames of a video by its id.
+    videos: pd.DataFrame,
+    frames_of: FramesOf,
+    settings: DetectorSettings,
+    maximum_people: int = 1,
+    root: Path | None = None,
+) -> Detected:
+    """What the detector says of a shard's usable videos, and what became of each.
 
-    A frame without people has no rows. A video that has rows in the table is complete: every one of its
-    frames was answered by the program.
+    Args:
+        frames_of: gives the RGB frames of a video by its id; asked once for each.
+        root: the folder that the `path` of a video starts from; needed where the program reads video files.
     """
-    usable = sorted(videos.loc[videos["status"] == "ok", "video_id"])
-    if not usable:
-        return empty(DETECTIONS)
-    with tempfile.TemporaryDirectory(prefix="moviestrip-detect-") as folder:
-        images = Path(folder) / "images"
-        images.mkdir()
-        names = [name for video_id in usable for name in write_images(images, video_id, frames_of(video_id))]
-        people = _detected(command_line(settings, maximum_people), images, names, settings)
-    return detections_table(people)
+    usable = videos[videos["status"] == "ok"]
+    if usable.empty:
+        return detected([])
+    command = command_line(settings, maximum_people)
+    frames = {str(row["video_id"]): int(row["n_frames"]) for row in usable.to_dict("records")}
+    unwanted = threading.Event()
+    with termination_as_exception(), tempfile.TemporaryDirectory(prefix="moviestrip-detect-") as folder:
+        if settings.reads == "video":
+            give = partial(give_video, video_files(usable, root), frames)
+        else:
+            give = partial(give_images, frames_of, Path(folder) / "frames", unwanted)
+        shard = _Shard(command, give, frames, settings, Path(folder), unwanted)
+        shard.ask()
+        return detected(shard.verdict())
 
 
 def command_line(settings: DetectorSettings, maximum_people: int) -> list[str]:
     """The program and its options, up to the folders of one call."""
-    common = ["--model_pose", "BODY_25", "--display", "0", "--render_pose", "0"]
+    common = ["--model_pose", settings.model_pose, "--display", "0", "--render_pose", "0"]
     if settings.command != "embedded":
         return [*shlex.split(settings.command), *common]
+    if settings.model_pose != "BODY_25":
+        raise ConfigError(
+            f"detector.model_pose: the embedded program offers BODY_25, not {settings.model_pose}; change it, or give "
+            f"detector.command a program that does"
+        )
     finder = ready_finder(settings, maximum_people)
     part_file("blazepose-finder")
     part_file(f"blazepose-{settings.landmark_model}")
@@ -102,182 +97,163 @@ def ready_finder(settings: DetectorSettings, maximum_people: int) -> str:
     except MoviestripError as error:
         if settings.finder == "movenet":
             raise
-        log.warning("detector.finder auto: BlazePose finds people, because MoveNet cannot be had (%s)", error)
+        _warn_once(f"detector.finder auto: BlazePose finds people, because MoveNet cannot be had ({error})")
         return "blazepose"
     return "movenet"
 
 
-def write_images(folder: Path, video_id: str, frames: Iterator[np.ndarray]) -> list[str]:
-    """Write a video's frames as numbered images; returns their names without suffix."""
-    names = []
-    for index, frame in enumerate(frames):
-        name = f"{video_id}_{index:06d}"
-        path = folder / f"{name}.jpg"
-        if not cv2.imwrite(str(path), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), IMAGE_OPTIONS):
-            raise FatalError(f"{path}: cannot be written; is the folder for temporary files full?")
-        names.append(name)
-    return names
+@cache
+def _warn_once(message: str) -> None:
+    _warn(message)
 
 
-def _detected(
-    command: Sequence[str], images: Path, names: Sequence[str], settings: DetectorSettings
-) -> dict[str, np.ndarray]:
-    """Run the program until one attempt answers every frame: name -> (people, 25, 3)."""
-    problem = ""
-    for attempt in range(1, settings.attempts + 1):
-        output = images.parent / f"json-{attempt}"
-        output.mkdir()
-        arguments = [*command, "--image_dir", str(images), "--write_json", str(output)]
-        try:
-            run_program(arguments, settings.timeout_s, images.parent / f"said-{attempt}", output, len(names))
-            require_all_frames(output, names)
-            return {name: read_keypoints(output / f"{name}_keypoints.json") for name in names}
-        except RetryableError as error:
-            problem = str(error)
-            log.warning("detector, attempt %d of %d: %s", attempt, settings.attempts, problem)
-    raise RetryableError(f"{problem} (after {settings.attempts} attempts)")
+def _warn(message: str) -> None:
+    log.warning(textwrap.fill(message, LOG_COLUMNS, subsequent_indent="  ", break_long_words=False))
 
 
-def run_program(arguments: Sequence[str], timeout_s: float, said: Path, output: Path, frames: int) -> None:
-    """Run a program to its end, what it says kept in the file `said`; nothing it started outlives this call.
+def shares(frames: Mapping[str, int], processes: int, most_frames: int = FRAMES_A_CALL) -> list[tuple[str, ...]]:
+    """The videos dealt to calls of nearly equal length, the longest first; as many calls as there are processes.
 
-    Progress is told by the files that appear in `output`.
+    There are more where these would be longer than `most_frames`; a longer video has one for itself.
     """
-    program = Path(arguments[0]).name
-    environment = {**ENVIRONMENT, **os.environ}
-    with said.open("wb") as file:
-        try:
-            process = subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment,
-                start_new_session=True, preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-            )  # fmt: skip
-        except OSError as error:
-            raise FatalError(
-                f"detector.command: {arguments[0]!r} cannot be run ({error.strerror}); give the path of an OpenPose "
-                f"program, or `embedded`"
-            ) from error
-        try:
-            for _ in track(answers(process, timeout_s, output, frames), "detect", frames):
+    count = min(len(frames), max(processes, math.ceil(sum(frames.values()) / most_frames)))
+    calls: list[list[str]] = [[] for _ in range(count)]
+    lightest = [(0, 0, index) for index in range(count)]
+    for video_id in sorted(frames, key=lambda each: (-frames[each], each)):
+        length, videos, index = heapq.heappop(lightest)
+        calls[index].append(video_id)
+        heapq.heappush(lightest, (length + frames[video_id], videos + 1, index))
+    return [tuple(sorted(call)) for call in calls]
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why a video is not answered yet; `crashed` when the program failed as a whole."""
+
+    problem: str
+    n_frames: int
+    crashed: bool
+    alone: bool
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What came out of one call."""
+
+    answers: dict[str, Answer]
+    failures: dict[str, _Failure]
+
+
+@dataclass
+class _Shard:
+    """Videos given to a program until each is answered, or has failed alone."""
+
+    command: Sequence[str]
+    give: Given
+    frames: Mapping[str, int]
+    settings: DetectorSettings
+    folder: Path
+    unwanted: threading.Event
+    answers: dict[str, Answer] = field(default_factory=dict)
+    failures: dict[str, _Failure] = field(default_factory=dict)
+
+    def ask(self) -> None:
+        """Give the videos in shares; those that failed again, and in the last attempt each alone."""
+        for attempt in range(1, self.settings.attempts + 1):
+            pending = {video_id: frames for video_id, frames in self.frames.items() if video_id not in self.answers}
+            if not pending:
+                return
+            last = attempt == self.settings.attempts > 1
+            alone = last or self.settings.reads == "video"
+            calls = [(each,) for each in sorted(pending)] if alone else shares(pending, self.settings.processes)
+            self._round(attempt, calls, sum(pending.values()))
+
+    def _round(self, attempt: int, calls: Sequence[tuple[str, ...]], total: int) -> None:
+        folders = [self.folder / f"call-{attempt}-{index}" for index in range(len(calls))]
+        tasks = [partial(self._call, *call) for call in zip(calls, folders, strict=True)]
+        with contextlib.closing(self._ticks(attempt, tasks, folders, total)) as ticks:
+            for _ in track(ticks, "detect" if attempt == 1 else f"detect, attempt {attempt}", total):
                 pass
-        except subprocess.TimeoutExpired as error:
-            raise RetryableError(
-                f"{program}: still running after detector.timeout_s = {timeout_s:g} s, ended; {_tail(said)}"
-            ) from error
-        finally:
-            _end_group(process)
-    status = process.returncode
-    if status != 0:
-        how = f"was ended by signal {-status}" if status < 0 else f"failed with exit code {status}"
-        failure = FatalError if status in POINTLESS_TO_REPEAT else RetryableError
-        raise failure(f"{program}: {how}; {_tail(said)}")
 
+    def _ticks(
+        self, attempt: int, tasks: Sequence[Callable[[], _Heard]], folders: Sequence[Path], total: int
+    ) -> Generator[None, None, None]:
+        """Once for each frame answered, as the program's files appear."""
+        told = finished = 0
+        with contextlib.closing(several_at_once(tasks, self.settings.processes, self.unwanted)) as results:
+            for heard in results:
+                if heard is not None:
+                    self._settle(attempt, heard)
+                    finished += sum(answer.n_frames for answer in heard.answers.values())
+                found = min(total, finished + sum(map(_files_in, folders)))
+                yield from (None for _ in range(told, found))
+                told = max(told, found)
 
-def answers(process: subprocess.Popen[bytes], timeout_s: float, output: Path, frames: int) -> Iterator[int]:
-    """Count the frames answered so far until the program ends; TimeoutExpired when it takes too long."""
-    deadline = time.monotonic() + timeout_s
-    answered = 0
-    while process.returncode is None:
-        left_s = deadline - time.monotonic()
+    def _call(self, video_ids: tuple[str, ...], folder: Path) -> _Heard:
+        """Run the program over some videos, and take from what it wrote the videos that are complete."""
+        output = folder / "json"
+        output.mkdir(parents=True)
+        source, names = self.give(video_ids, folder)
+        arguments = [*self.command, *source, "--write_json", str(output)]
+        own = (FatalError.exit_code,) if self.settings.command == "embedded" else ()
+        crash = ""
         try:
-            process.wait(max(0.0, min(left_s, SECONDS_BETWEEN_COUNTS)))
-        except subprocess.TimeoutExpired:
-            if left_s <= SECONDS_BETWEEN_COUNTS:
-                raise
-        found = min(frames, sum(1 for _ in output.iterdir()))
-        yield from range(answered, found)
-        answered = max(answered, found)
+            run_program(arguments, self.settings.timeout_s, folder / "said", self.unwanted, (*POINTLESS, *own))
+        except RetryableError as error:
+            crash = str(error)
+        heard = self._heard(output, names, crash)
+        shutil.rmtree(folder)
+        return heard
+
+    def _heard(self, output: Path, names: Mapping[str, list[str]], crash: str) -> _Heard:
+        owners = {frames[0].rpartition("_")[0]: video_id for video_id, frames in names.items()}
+        written: dict[str | None, set[str]] = {}
+        for path in output.iterdir():
+            name = path.name.removesuffix(SUFFIX)
+            written.setdefault(owners.get(name.rpartition("_")[0]), set()).add(name)
+        heard = _Heard({}, {})
+        for video_id, frames in names.items():
+            try:
+                require_all_frames(written.get(video_id, set()) | written.get(None, set()), frames)
+                people = read_frames([output / f"{name}{SUFFIX}" for name in frames], self.settings.model_pose)
+                heard.answers[video_id] = Answer(video_id, len(frames), people)
+            except QuarantineError as error:
+                failure = _Failure(crash or error.detail, len(frames), bool(crash), len(names) == 1)
+                heard.failures[video_id] = failure
+        return heard
+
+    def _settle(self, attempt: int, heard: _Heard) -> None:
+        self.answers.update(heard.answers)
+        self.failures.update(heard.failures)
+        for video_id in heard.answers:
+            shutil.rmtree(self.folder / "frames" / video_id, ignore_errors=True)
+        for problem in dict.fromkeys(failure.problem for failure in heard.failures.values()):
+            _warn(f"detector, attempt {attempt} of {self.settings.attempts}: {problem}")
+        alone = [failure for failure in self.failures.values() if failure.crashed and failure.alone]
+        if not self.answers and len(alone) >= FAILURES_OF_A_MACHINE:
+            raise RetryableError(f"{alone[-1].problem} (so with {len(alone)} videos alone, and none was answered)")
+
+    def verdict(self) -> list[Answer]:
+        """The answers, and the videos to put aside; RetryableError where the machine is more likely the cause."""
+        failed = {video_id: self.failures[video_id] for video_id in self.frames if video_id not in self.answers}
+        crashed = [failure for failure in failed.values() if failure.crashed]
+        if crashed and (len(crashed) == len(self.frames) or not all(failure.alone for failure in crashed)):
+            count = self.settings.attempts
+            raise RetryableError(f"{crashed[-1].problem} (after {count} attempt{'s' if count > 1 else ''})")
+        if failed:
+            _warn(f"detector: {len(failed)} of {len(self.frames)} videos are put aside (bad_answer)")
+        aside = [Answer(video_id, each.n_frames, problem=_reason(each)) for video_id, each in failed.items()]
+        return [*self.answers.values(), *aside]
 
 
-def _die_with_parent() -> None:
-    """In the child: ask Linux to end it when this process dies, however that happens."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def _reason(failure: _Failure) -> str:
+    return f"the detector crashed on it alone: {failure.problem}" if failure.crashed else failure.problem
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End the program and everything it started; a group that is already gone is fine."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _tail(said: Path) -> str:
-    lines = [line.strip() for line in said.read_text("utf-8", "replace").splitlines() if line.strip()]
-    return "it said: " + " | ".join(lines[-STDERR_LINES:]) if lines else "it said nothing"
-
-
-def require_all_frames(output: Path, names: Sequence[str]) -> None:
-    """Every frame has its JSON and nothing else was written."""
-    found = {path.name.removesuffix("_keypoints.json") for path in output.iterdir()}
-    missing, extra = sorted(set(names) - found), sorted(found - set(names))
-    if missing or extra:
-        raise RetryableError(
-            f"the detector answered {len(found) - len(extra)} of {len(names)} frames: "
-            f"missing {_some(missing)}, unexpected {_some(extra)}"
-        )
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:NAMED_FRAMES])
-    return (shown + (f" and {len(names) - NAMED_FRAMES} more" if len(names) > NAMED_FRAMES else "")) or "none"
-
-
-def read_keypoints(path: Path) -> Float[np.ndarray, "people 25 3"]:
-    """The people of one frame's JSON; anything but finite BODY_25 keypoints is refused, naming the file."""
-    size = path.stat().st_size
-    if size > MAXIMUM_JSON_BYTES:
-        raise _malformed(path, f"{size:,} bytes, above the limit of {MAXIMUM_JSON_BYTES:,}")
-    text = path.read_text("utf-8", "replace")
-    if _depth(text) > MAXIMUM_JSON_DEPTH:
-        raise _malformed(path, f"nested deeper than {MAXIMUM_JSON_DEPTH}")
+def _files_in(folder: Path) -> int:
+    """Of a call that is running; its folder goes when it is done."""
     try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise _malformed(path, f"not JSON ({error})") from error
-    people = value.get("people") if isinstance(value, dict) else None
-    if not isinstance(people, list):
-        raise _malformed(path, "no list 'people'")
-    if len(people) > MAXIMUM_PEOPLE:
-        raise _malformed(path, f"{len(people)} people, above the limit of {MAXIMUM_PEOPLE}")
-    found = [_person_keypoints(path, index, person) for index, person in enumerate(people)]
-    return np.array(found, np.float32).reshape(-1, len(BODY_25), 3)
-
-
-def _depth(text: str) -> int:
-    """How deep brackets nest; those inside strings count too, which only makes the check stricter."""
-    depth = deepest = 0
-    for character in text:
-        if character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
-    return deepest
-
-
-def _person_keypoints(path: Path, index: int, person: Any) -> list[float]:
-    values = person.get("pose_keypoints_2d") if isinstance(person, dict) else None
-    if not isinstance(values, list) or len(values) != VALUES:
-        count = len(values) if isinstance(values, list) else "no"
-        raise _malformed(path, f"person {index} has {count} values in pose_keypoints_2d, expected {VALUES}")
-    for place, number in enumerate(values):
-        usable = isinstance(number, int | float) and not isinstance(number, bool)
-        if not usable or not abs(number) <= LARGEST_COORDINATE_PX:
-            name = BODY_25[place // 3]
-            raise _malformed(path, f"person {index}, {name}: {number!r} is not a finite coordinate or confidence")
-    return values
-
-
-def _malformed(path: Path, problem: str) -> FatalError:
-    frame = path.name.removesuffix("_keypoints.json")
-    return FatalError(f"{path.name}: frame '{frame}': {problem}; the detector must write OpenPose's BODY_25 JSON")
-
-
-def detections_table(people: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Rows of DETECTIONS from `<video_id>_<frame>` -> (people, 25, 3)."""
-    rows = []
-    for name, found in people.items():
-        video_id, _, frame = name.rpartition("_")
-        rows += [(video_id, int(frame), person, keypoints.reshape(-1)) for person, keypoints in enumerate(found)]
-    if not rows:
-        return empty(DETECTIONS)
-    return pd.DataFrame(rows, columns=[column.name for column in DETECTIONS.columns])
+        with os.scandir(folder / "json") as entries:
+            return sum(1 for _ in entries)
+    except FileNotFoundError:
+        return 0

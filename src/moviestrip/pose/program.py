@@ -70,7 +70,8 @@ def video_frames(path: Path) -> Iterator[tuple[str, np.ndarray]]:
     try:
         with av.open(str(path)) as container:
             for index, frame in enumerate(container.decode(video=0)):
-                yield f"{path.stem}_{index:012d}", frame.to_ndarray(format="rgb24")
+                upright = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))  # as OpenPose's OpenCV
+                yield f"{path.stem}_{index:012d}", np.ascontiguousarray(upright)
     except av.FFmpegError as error:
         raise FatalError(f"{path}: cannot be decoded as a video ({error})") from error
 

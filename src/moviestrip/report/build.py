@@ -95,7 +95,7 @@ def _content(
         "clips": clips,
         "clips_left_out": left_out,
         "curves": Markup(sources.read_curves(run, config.variants)),
-        "funnel": Markup(sources.draw_funnel(curated)),
+        "funnel": [Markup(drawn) for drawn in sources.draw_funnels(run, config.datasets)],
         "sheets": sources.read_sheets(run, datasets),
         "provenance": sources.read_provenance(run),
         "sections": _sections(claims is not None),

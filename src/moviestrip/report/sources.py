@@ -3,7 +3,8 @@
 All of it lies under results/<name> and all of it is optional, because a report of half a run is useful too:
 
 - `tables/*.html`: one fragment a table, made by `papers`; `claims.csv`: the ledger of claims
-- `clips/`, `attributes/`: what was curated, for the overview and the funnel
+- `clips/`, `attributes/`: what was curated, for the overview
+- `plan/`, `videos/`, `answers/`, `tracks/` and what was curated, for the funnel
 - `models/<variant>/seed-<seed>/log.parquet`: training logs
 - `figures/papers/<name>/`: the papers' figures, each a picture and its `caption.json`
 - `figures/datasets/*.png`: contact sheets; `figures/overlays/`: overlay clips and `overlays.json`
@@ -24,7 +25,8 @@ import pandas as pd
 
 from moviestrip import tables
 from moviestrip.config import DatasetSettings
-from moviestrip.curate.clips import funnel, selected
+from moviestrip.curate.clips import selected
+from moviestrip.datasets.funnel import funnels_of, shards_of, verdicts_of
 from moviestrip.errors import StorageError
 from moviestrip.figures.curves import training_curves
 from moviestrip.figures.funnel import funnel_figure
@@ -222,26 +224,20 @@ def read_curves(run: RunFolder, variants: Sequence[str]) -> str:
 
 
 def read_clips(run: RunFolder, datasets: Sequence[str]) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
-    """Clips and attributes of each dataset that has been curated."""
+    """Clips and verdicts of each dataset that has been curated, of the shards that are planned."""
     found = {}
     for dataset in datasets:
-        clips = _shards(run.root / "clips" / dataset)
-        attributes = [file for kind in ("attributes", "appearance") for file in _shards(run.root / kind / dataset)]
-        if clips and attributes:
-            found[dataset] = (
-                tables.read_tables(clips, tables.CLIPS),
-                tables.read_tables(attributes, tables.ATTRIBUTES),
-            )
+        paths = [run.clips(dataset, shard) for shard in shards_of(run, dataset)]
+        clips = [path for path in paths if path.is_file()]
+        if clips:
+            found[dataset] = tables.read_tables(clips, tables.CLIPS), verdicts_of(run, dataset)
     return found
 
 
-def _shards(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.parquet"))
-
-
-def draw_funnel(curated: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]]) -> str:
-    funnels = {dataset: funnel(clips, attributes) for dataset, (clips, attributes) in curated.items()}
-    return funnel_figure(funnels) if funnels else ""
+def draw_funnels(run: RunFolder, datasets: Sequence[str]) -> list[str]:
+    """The funnel twice, wide and narrow; nothing before anything is planned."""
+    funnels = funnels_of(run, datasets)
+    return [funnel_figure(funnels, f"funnel-{name}", name == "narrow") for name in ("wide", "narrow") if funnels]
 
 
 def dataset_rows(

@@ -4,14 +4,14 @@ Nothing here computes; the floors below do. Paths come from the run's layout and
 workflow handed over, so that a stage cannot read what its rule does not declare.
 """
 
-from moviestrip.stages.clips import annotate, appearance, curate, key_frames, label
+from moviestrip.stages.clips import annotate, appearance, curate, explain, key_frames, label
 from moviestrip.stages.evaluation import claims, evaluate, ledger, table
 from moviestrip.stages.extraction import features
 from moviestrip.stages.figures import figure
 from moviestrip.stages.forecasting import evaluate_forecasts, forecast
 from moviestrip.stages.importing import import_features
 from moviestrip.stages.job import Job, selected_clips
-from moviestrip.stages.pictures import check, contact_sheet, overlays, report
+from moviestrip.stages.pictures import card, check, contact_sheet, funnels, overlays, report
 from moviestrip.stages.prediction import predict
 from moviestrip.stages.training import motion_prior, train
 from moviestrip.stages.videos import detect, fetch, shots, track
@@ -22,6 +22,7 @@ __all__ = [
     "annotate",
     "appearance",
     "body",
+    "card",
     "check",
     "claims",
     "contact_sheet",
@@ -29,10 +30,12 @@ __all__ = [
     "detect",
     "evaluate",
     "evaluate_forecasts",
+    "explain",
     "features",
     "fetch",
     "figure",
     "forecast",
+    "funnels",
     "import_features",
     "key_frames",
     "label",

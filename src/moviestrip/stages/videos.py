@@ -19,7 +19,7 @@ from moviestrip.storage import write_text
 from moviestrip.tables import read_table
 
 if TYPE_CHECKING:
-    from moviestrip.pose.openpose import Detected
+    from moviestrip.pose.keypoint_json import Detected
 
 
 def fetch(job: Job, dataset: str, shard: str, fetching: FetchSettings, retry: bool = False) -> pd.DataFrame:
@@ -65,11 +65,12 @@ def detect(job: Job, dataset: str, shard: str) -> pd.DataFrame:
 
 def _detected(job: Job, videos: pd.DataFrame) -> "Detected":
     from moviestrip.pose.openpose import detect_shard, import_keypoints
+    from moviestrip.video.images import shown_at
 
     dataset, detector = job.settings.section(DatasetSettings), job.settings.section(DetectorSettings)
     if dataset.keypoints is not None:
-        return import_keypoints(videos, dataset.keypoints, detector.model_pose)
-    return detect_shard(videos, job.frames_of(videos), detector, dataset.source.people)
+        return import_keypoints(videos, dataset.keypoints, detector.model_pose, shown_at)
+    return detect_shard(videos, job.frames_of(videos), detector, dataset.source.people, job.run.root)
 
 
 def track(job: Job, dataset: str, shard: str) -> None:

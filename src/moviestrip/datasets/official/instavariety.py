@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -47,7 +47,8 @@ MAXIMUM_FRAMES = 10**7
 
 _LISTS: dict[Split, str] = {"train": "insta_variety_train.txt", "test": "insta_variety_test.txt"}
 _POSTS, _TRACKS = "InstaVariety.json", "InstaVariety_tracks"
-_ID = re.compile(r"[^/\\\s]+/[^/\\\s]+")
+NAME = re.compile(r"[^/\\\s]+/[^/\\\s]+")
+EXAMPLE = "deadlift/44782930_274333323423402_7225259367065452544_n"
 _PICTURE_NUMBER = re.compile(r"(\d+)(\.\w+)?$")
 
 
@@ -74,12 +75,20 @@ class Listed:
     reason: str = ""
 
 
+@dataclass(frozen=True)
+class Post:
+    """What InstaVariety.json says of a video: `tag/video id`, and the page it was posted on."""
+
+    name: str
+    link: str
+
+
 class InstaVariety(Release):
     name = "instavariety"
     title = "InstaVariety"
     homepage = "https://github.com/akanazawa/human_dynamics/blob/master/doc/insta_variety.md"
     licence = "None stated for lists and tracks; each video is its Instagram poster's."
-    rules = ("hmmr", "all")
+    rules = ("hmmr", "all", "listed")
     # Lines of the released lists; those whose videos are gone count as missing.
     expected: ClassVar[Mapping[str, int]] = {"train videos": 2000, "test videos": 545}
     tree = """
@@ -131,15 +140,29 @@ instavariety/
     def splits(self) -> Mapping[str, Split]:
         """The split of every video of the release by its name, in the order of the lists."""
         found: dict[str, Split] = {}
-        for split, file in _LISTS.items():
+        lists = _LISTS if self.rule != "listed" else self._own_lists()
+        for split, file in lists.items():
             path = self.require(file)
-            for name in read_ids(path, _ID, "deadlift/44782930_274333323423402_7225259367065452544_n"):
+            for name in read_ids(path, NAME, EXAMPLE):
                 if found.setdefault(name, split) != split:
-                    raise StorageError(f"{path}: {name} is in {_LISTS[found[name]]} too; fetch both lists again")
+                    raise StorageError(f"{path}: {name} is in {lists[found[name]]} too; fetch both lists again")
         if self.rule == "all":
-            for name in read_posts(self.require(_POSTS)):
-                found.setdefault(name, "train")
+            for post in read_posts(self.require(_POSTS)):
+                found.setdefault(post.name, "train")
         return found
+
+    def _own_lists(self) -> dict[Split, str]:
+        """The lists that are there, as `moviestrip dataset export` writes one for each split that it has."""
+        files: dict[Split, str] = {split: list_of(split) for split in get_args(Split)}
+        found = {split: file for split, file in files.items() if (self.folder / file).is_file()}
+        if not found:
+            raise StorageError(f"{self.folder}: has none of {', '.join(files.values())}")
+        return found
+
+
+def list_of(split: str) -> str:
+    """The file that lists the videos of a split."""
+    return f"insta_variety_{split}.txt"
 
 
 def read_ids(path: Path, pattern: re.Pattern[str], example: str) -> list[str]:
@@ -158,8 +181,8 @@ def read_ids(path: Path, pattern: re.Pattern[str], example: str) -> list[str]:
     return names
 
 
-def read_posts(path: Path) -> Iterator[str]:
-    """`tag/video id` of every post in InstaVariety.json; a post under several tags is several videos, as its files."""
+def read_posts(path: Path) -> Iterator[Post]:
+    """Every post in InstaVariety.json; a post under several tags is several videos, as its files."""
     posts = _read_json(path, MAXIMUM_POSTS_BYTES)
     if not isinstance(posts, list):
         raise StorageError(f"{path}: is a {type(posts).__name__}, expected a list of posts; fetch it again")
@@ -168,9 +191,9 @@ def read_posts(path: Path) -> Iterator[str]:
             name = f"{post['download_tag']}/{_without_suffix(post['urls'][0])}"
         except (KeyError, IndexError, TypeError, AttributeError) as error:
             raise StorageError(f"{path}: post {number} lacks download_tag or urls; fetch it again") from error
-        if not _ID.fullmatch(name) or ".." in name:
+        if not NAME.fullmatch(name) or ".." in name:
             raise StorageError(f"{path}: post {number} names the file '{name[:80]}', expected a tag and a file's name")
-        yield name
+        yield Post(name, str(post.get("video_link") or ""))
 
 
 def file_sizes(folder: Path) -> dict[str, int]:

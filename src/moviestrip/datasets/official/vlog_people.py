@@ -25,7 +25,8 @@ from moviestrip.datasets.official.base import People, Release, ReleasedVideo
 from moviestrip.datasets.official.instavariety import AS_THE_FILE_SAYS_FPS, Listed, read_ids, read_tracks
 
 _LIST, _TRACKS = "vlog_ids.txt", "VLOG_tracks"
-_ID = re.compile(r"(?P<folders>[\w-]_[\w-]_[\w-])_(?P<video>v_[\w-]{11})_(?P<clip>\d{3})_")
+NAME = re.compile(r"(?P<folders>[\w-]_[\w-]_[\w-])_(?P<video>v_[\w-]{11})_(?P<clip>\d{3})_")
+EXAMPLE = "X_I_4_v_mozQXWErXI4_016_"
 
 
 class VlogPeople(Release):
@@ -46,7 +47,7 @@ vlog-people/
             if not listed.reason:
                 yield ReleasedVideo(
                     name=listed.name, split=listed.split, file=listed.file, fps=AS_THE_FILE_SAYS_FPS,
-                    subject=_ID.fullmatch(listed.name)["video"],  # type: ignore[index]
+                    subject=NAME.fullmatch(listed.name)["video"],  # type: ignore[index]
                 )  # fmt: skip
 
     def missing(self) -> Iterator[tuple[str, str]]:
@@ -58,7 +59,7 @@ vlog-people/
         return read_tracks(self.folder / _TRACKS / video.name)
 
     def _listed(self) -> Iterator[Listed]:
-        for name in read_ids(self.require(_LIST), _ID, "X_I_4_v_mozQXWErXI4_016_"):
+        for name in read_ids(self.require(_LIST), NAME, EXAMPLE):
             found = {file: size for file in clip_files(name) if (size := _size(self.folder / file)) is not None}
             file = next((file for file, size in found.items() if size), "")
             why = f"{next(iter(found))}: empty, its download failed" if found else f"{clip_files(name)[0]}: not there"
@@ -67,7 +68,7 @@ vlog-people/
 
 def clip_files(name: str) -> tuple[str, ...]:
     """Where VLOG may keep the clip of a line of vlog_ids.txt: under its folders, or its id's last characters."""
-    match = _ID.fullmatch(name)
+    match = NAME.fullmatch(name)
     assert match is not None  # read_ids gives no other
     folders = dict.fromkeys(["/".join(match["folders"][::2]), "/".join(match["video"][-3:])])
     return tuple(f"{folder}/{match['video']}/{match['clip']}/clip.mp4" for folder in folders)

@@ -15,9 +15,11 @@ from jaxtyping import Float
 
 from moviestrip.config import CurationSettings, DatasetSettings, Supervision
 from moviestrip.curate.clips import clip_id_of, filters_of, verdicts
+from moviestrip.curate.filters import Candidate
 from moviestrip.curate.tube import person_tube, visible
 from moviestrip.datasets.prepared.base import PreparedSequence
 from moviestrip.errors import FatalError
+from moviestrip.skeleton import HMMR_25
 from moviestrip.tables import (
     ATTRIBUTES,
     CLIPS,
@@ -66,7 +68,7 @@ def prepared_tables(
         _join_video(videos, row, sequence)
         clip = _clip(sequence, name, row["video_id"], dataset.supervision)
         keypoints = _keypoints(sequence, dataset.supervision, curation)
-        judged = verdicts(clip["clip_id"], keypoints, True, filters)
+        judged = verdicts(clip["clip_id"], Candidate(keypoints, HMMR_25, sequence.fps), filters)
         clips.append(clip)
         attributes += judged
         if all(verdict["passed"] for verdict in judged):

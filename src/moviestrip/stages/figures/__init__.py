@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from moviestrip.figures.drawn import Drawn
 from moviestrip.papers.figures import PaperFigure, figure_files, figure_named
 from moviestrip.papers.worlds import Setting
 from moviestrip.stages.job import Job
 from moviestrip.storage import atomic_directory
+
+if TYPE_CHECKING:
+    from moviestrip.figures.drawn import Drawn
 
 # Module and function that draws each, imported when needed so that a plot does not wait for torch.
 DRAWERS = {
@@ -37,6 +40,6 @@ def figure(job: Job, name: str) -> None:
     job.record(folder, "figure", inputs)
 
 
-def drawer_of(name: str) -> Callable[[Job, PaperFigure, Setting], Drawn]:
+def drawer_of(name: str) -> Callable[[Job, PaperFigure, Setting], "Drawn"]:
     module, function = DRAWERS[name]
     return getattr(import_module(f"moviestrip.stages.figures.{module}"), function)
