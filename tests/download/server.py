@@ -213,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer_redirect(self) -> None:
         """To `?to=ADDRESS`."""
-        self.head(302, Location=self.options["to"], Content_Length="0")
+        self.head(302, Location=self.options["to"].encode().decode("latin-1"), Content_Length="0")
 
     def answer_redirect_to_private(self) -> None:
         self.head(302, Location="http://169.254.169.254/latest/meta-data/video.mp4", Content_Length="0")

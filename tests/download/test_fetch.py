@@ -298,6 +298,28 @@ def test_fault_01_a_killed_transfer_is_gone_on_with(server: MisbehavingServer, t
     assert visible_files(tmp_path) == {found.file, found.file.replace(".mp4", ".json")}
 
 
+@pytest.mark.faults
+def test_fault_01_a_run_killed_twice_fetches_nothing_twice(server: MisbehavingServer, tmp_path: Path):
+    requests = {"ok": 1, "404": 1, "html": 1, "redirect-to-private": 1, "429": 2, "truncated": 2, "reset": 2}
+    urls = [server.url(f"/{kind}/{index}.mp4") for index in range(8) for kind in requests]
+    for records in (12, 30):
+        process = in_another_process(urls, tmp_path)
+        deadline_s = time.monotonic() + 30
+        while len(list(tmp_path.glob("??/*.json"))) < records and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+    found = fetched(urls, tmp_path)
+    kinds = [each.url.split("/")[3] for each in found]
+    expected = {"404": "permanent", "html": "bad_video", "redirect-to-private": "refused"}
+    assert [each.status for each in found] == [expected.get(kind, "ok") for kind in kinds]
+    for each in found:
+        path = each.url.removeprefix(server.url(""))
+        assert each.status != "ok" or (tmp_path / each.file).read_bytes() == server.body(f"/{path}")
+    again = sum(count - requests[path.split("/")[1]] for path, count in server.counts.items() if path != "/robots.txt")
+    assert again <= 2, "only what was on its way when a run was killed"
+
+
 def test_a_transfer_killed_when_all_had_come_asks_for_nothing_more(server: MisbehavingServer, tmp_path: Path):
     url, body = server.url("/ok/1.mp4"), server.body("/ok/1.mp4")
     file = tmp_path / fetched_one(url, tmp_path).file

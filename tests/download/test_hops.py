@@ -119,6 +119,11 @@ def test_redirects_are_followed_to_the_end(server: MisbehavingServer, tmp_path: 
     assert found.status == "ok" and (tmp_path / found.file).read_bytes() == server.body("/ok/1.mp4")
 
 
+def test_a_redirect_may_be_written_in_any_script(server: MisbehavingServer, tmp_path: Path):
+    found = fetched_one(server.url(f"/redirect/a.mp4?to={quote('/ok/é 日本.mp4')}"), tmp_path)
+    assert found.status == "ok" and server.asked[-1][0] == quote("/ok/é 日本.mp4")
+
+
 def test_redirects_without_end_are_not(server: MisbehavingServer, tmp_path: Path):
     found = fetched_one(server.url("/redirect-loop/1.mp4"), tmp_path)
     assert (found.status, found.reason) == ("permanent", "more than 10 redirects")

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from yt_dlp import YoutubeDL
+from yt_dlp.utils import DownloadError
 
 from moviestrip.config import DatasetSettings, FetchSettings
 from moviestrip.datasets.links import collect, linked_videos
@@ -23,7 +25,7 @@ from moviestrip.download.hosts import Interrupted, NextRunError
 from moviestrip.download.journal import partial_path
 from moviestrip.download.site_program import MAXIMUM_PAGE_BYTES, Question, answers
 from moviestrip.download.sites import fetch_from_site
-from moviestrip.errors import FatalError, QuarantineError, RetryableError
+from moviestrip.errors import FatalError, RetryableError
 from tests.download.server import MisbehavingServer
 
 SETTINGS = FetchSettings(
@@ -71,11 +73,8 @@ def test_a_video_on_a_page_is_downloaded_once_under_its_hash(tmp_path: Path, ser
 
 
 def test_a_direct_link_needs_no_suffix(tmp_path: Path, server: MisbehavingServer):
-    partial = partial_of(tmp_path)
-    found = fetch_from_site(server.url("ok/video"), partial, SETTINGS)
-    assert found.file == partial
-    assert partial.read_bytes() == server.body("/ok/video")
-    assert [path.name for path in partial.parent.iterdir()] == [partial.name]
+    assert ending(server.url("ok/video"), tmp_path)["status"] == "ok"
+    assert (tmp_path / "scratch" / "video").read_bytes() == server.body("/ok/video")
 
 
 def test_of_several_videos_on_a_page_the_first_is_taken(tmp_path: Path, server: MisbehavingServer):
@@ -183,9 +182,9 @@ def test_fault_11_no_hop_and_nothing_in_a_page_leads_inside(
 
 @pytest.mark.faults
 def test_fault_11_without_the_switch_this_machine_is_refused_too(tmp_path: Path, server: MisbehavingServer):
-    url = server.url("ok/1")
-    with pytest.raises(QuarantineError, match=r"refused: .*127\.0\.0\.1.* not a public address"):
-        fetch_from_site(url, partial_of(tmp_path), SETTINGS.model_copy(update={"private_addresses": "refuse"}))
+    found = ending(server.url("ok/1"), tmp_path, private_addresses="refuse", robots="ignore")
+    assert found["status"] == "refused"
+    assert found["reason"] == "refused address: 127.0.0.1 is not a public address"
     assert not server.asked
 
 
@@ -209,6 +208,57 @@ def test_fault_11_a_name_that_moves_inside_is_refused(
     assert given == ["127.0.0.1", "10.0.0.1"]
     assert found["status"] == "refused"
     assert "moving.example lies at 10.0.0.1" in found["reason"]
+
+
+STREAM = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n{head}#EXTINF:2.0,\n/ok/1.ts\n#EXTINF:2.0,\n{second}\n#EXT-X-ENDLIST\n"
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("second", "head", "status", "reason"),
+    [
+        ("/ok/2.ts", "", "ok", ""),
+        ("/404/2.ts", "", "permanent", "HTTP Error 404: Not Found"),
+        ("/503/2.ts?times=9", "", "transient", "127.0.0.1: HTTP 503 Service Unavailable"),
+        ("http://10.0.0.1/2.ts", "", "refused", "refused address: 10.0.0.1 is not a public address"),
+        ("file:///etc/passwd", "", "refused", "'file:///etc/passwd' is not fetched, only http and https"),
+        ("/ok/2.ts", '#EXT-X-KEY:METHOD=SAMPLE-AES,URI="key"\n', "permanent", "ffmpeg could not be found"),
+    ],
+)
+def test_fault_11_streams_come_whole_piece_by_checked_piece_or_not_at_all(
+    tmp_path: Path, server: MisbehavingServer, second: str, head: str, status: str, reason: str
+):
+    server.pages["/page/a.m3u8"] = "application/vnd.apple.mpegurl", STREAM.format(second=second, head=head).encode()
+    found = ending(server.url("page/a.m3u8"), tmp_path)
+    assert found["status"] == status
+    assert reason in found["reason"]
+    video = tmp_path / "scratch" / "video"
+    assert video.exists() == (status == "ok")
+    if status == "ok":
+        assert video.read_bytes() == server.body("/ok/1.ts") + server.body("/ok/2.ts")
+        assert found["duration_s"] == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (DownloadError("ERROR: [youtube] abc: Private video. Sign in if you have been granted access"), "permanent"),
+        (DownloadError("ERROR: [youtube] abc: Video unavailable. This video has been removed"), "permanent"),
+        (DownloadError("ERROR: [x] abc: Not available from your location due to geo restriction"), "permanent"),
+        (DownloadError("ERROR: [youtube] abc: Sign in to confirm you're not a bot."), "transient"),
+        (DownloadError("ERROR: [Instagram] abc: rate-limit reached or login required"), "transient"),
+        (KeyError("of an extractor"), "permanent"),
+    ],
+)  # fmt: skip
+def test_what_sites_say_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, status: str):
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(YoutubeDL, "extract_info", fail)
+    found = ending("http://127.0.0.1:9/a", tmp_path)
+    assert found["status"] == status
+    assert not found["reason"].startswith("ERROR")
+    assert str(error).removeprefix("ERROR: ") in found["reason"]
 
 
 def test_robots_are_asked_before_every_request(tmp_path: Path, server: MisbehavingServer):
@@ -339,6 +389,7 @@ def test_what_a_page_lists_is_collected_and_only_grows(tmp_path: Path, server: M
     assert not any(path.startswith("/ok/") for path in server.counts)  # no video was opened
 
 
+@pytest.mark.slow
 def test_a_page_that_cannot_be_listed_leaves_the_file_alone(tmp_path: Path, server: MisbehavingServer):
     collected = tmp_path / "dance.csv"
     collected.write_text("url,title,date,collected\nhttps://host/1,a,,2026-01-01\n")

