@@ -153,13 +153,21 @@ def test_a_plain_frame_says_so():
     assert picture_hash(np.full((180, 320, 3), 80, np.uint8))[1] < 50 <= picture_hash(detailed())[1]
 
 
-@given(st.integers(1, 600), st.integers(1, 40))
-def test_key_frames_are_spread_evenly(n_frames: int, count: int):
-    found = spread(n_frames, count)
-    assert len(found) == len(set(found)) == min(count, n_frames)
+@given(st.integers(0, 200), st.integers(1, 600), st.integers(1, 40))
+def test_key_frames_are_spread_evenly(first_frame: int, n_frames: int, count: int):
+    found = spread(first_frame, n_frames, count)
+    assert min(count, n_frames) <= len(found) <= min(2 * count, n_frames)
     assert found[0] >= 0 and found[-1] < n_frames
-    gaps = np.diff([-found[0] - 1, *found, 2 * n_frames - 1 - found[-1]])  # mirrored at both ends
-    assert gaps.max() - gaps.min() <= 2
+    gaps = np.diff(found)
+    assert (gaps == gaps[:1]).all()
+    assert len(found) < 2 or max(found[0], n_frames - 1 - found[-1]) < gaps[0]
+
+
+@given(st.integers(0, 200), st.integers(40, 500), st.integers(0, 5), st.integers(0, 5))
+def test_clips_that_begin_and_end_somewhat_apart_share_key_frames(first: int, n_frames: int, late: int, early: int):
+    whole, part = spread(first, n_frames, 5), spread(first + late, n_frames - late - early, 5)
+    shared = set((first + whole).tolist()) & set((first + late + part).tolist())
+    assert len(shared) >= min(len(whole), len(part)) - 2
 
 
 def clips(*rows: tuple[str, str, int, int]) -> pd.DataFrame:

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
-import pandas as pd
 import pytest
 import yaml
 
@@ -20,7 +19,6 @@ from moviestrip.parts import extract_member, fetch_package
 from moviestrip.tables import ATTRIBUTES, CLIPS, DETECTIONS, LABELS, VIDEOS, read_table, read_tables
 from moviestrip.video.decode import frames
 from moviestrip.video.fetch import video_id_of
-from tests.workflow.conftest import Run
 from tests.workflow.crowd import Crowd, crowd, outcome_of
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]

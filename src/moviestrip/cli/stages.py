@@ -91,9 +91,7 @@ def fetch(
     retry: Annotated[bool, typer.Option("--retry", help="Try again what was found to be gone or no video.")] = False,
     run: Run = None,
     settings: SettingsJson = None,
-    fetching: Annotated[
-        str | None, typer.Option(hidden=True, help="How to ask, as JSON (used by the workflow).")
-    ] = None,
+    fetching: Annotated[str | None, typer.Option(hidden=True, help="How hosts are asked, as JSON.")] = None,
     config: ConfigFiles = None,
 ) -> None:
     """Bring in videos and check every frame; bad ones keep their row with the reason."""
@@ -156,9 +154,7 @@ def curate(
         Console().print(stages.explain(run_folder(run, config), explain, dataset))
         return
     if dataset is None or shard is None:
-        raise ConfigError(
-            "curate: needs a dataset and a shard, such as `insta-mini insta-mini-0000`, or --explain CLIP"
-        )
+        raise ConfigError("curate: needs a dataset and a shard, as in `insta-mini insta-mini-0000`, or --explain CLIP")
     stages.curate(job_of(run, settings, config, dataset), dataset, shard)
 
 

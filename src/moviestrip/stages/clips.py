@@ -95,16 +95,16 @@ def explain(run: RunFolder, clip: str, dataset: str | None = None) -> "Explanati
     clips = {path: read_table(path, tables.CLIPS) for path in shards if path.is_file()}
     clip_id = find_clip(clip, [each for found in clips.values() for each in found["clip_id"]])
     path = next(path for path, found in clips.items() if clip_id in set(found["clip_id"]))
-    shard, row = shards[path], clips[path].set_index("clip_id", drop=False).loc[clip_id].to_dict()
+    shard, row = shards[path], dict(clips[path].set_index("clip_id", drop=False).loc[clip_id])
     videos = read_table(run.videos(*shard), tables.VIDEOS).set_index("video_id", drop=False)
     original = ""
     if run.originals(*shard).is_file():
         before = [run.originals(shard[0], each) for each in run.shards(shard[0]) if each < shard[1]]
-        looks = [tables.read_tables(files, tables.KEY_FRAMES) for files in ([run.key_frames(*shard)], before)]
-        nearest = original_of(clip_id, *looks, read_table(run.originals(*shard), tables.KEY_FRAMES))
+        key_frames, own = (read_table(kind(*shard), tables.KEY_FRAMES) for kind in (run.key_frames, run.originals))
+        nearest = original_of(clip_id, key_frames, tables.read_tables(before, tables.KEY_FRAMES), own)
         original = nearest[0] if nearest else ""
     verdicts = tables.read_tables(run.verdicts(*shard), tables.ATTRIBUTES)
-    return explain(row, verdicts, videos.loc[row["video_id"]].to_dict(), original)
+    return explain(row, verdicts, dict(videos.loc[row["video_id"]]), original)
 
 
 def label(job: Job, dataset: str, shard: str) -> None:

@@ -64,7 +64,8 @@ def detect(job: Job, dataset: str, shard: str) -> pd.DataFrame:
 
 
 def _detected(job: Job, videos: pd.DataFrame) -> "Detected":
-    from moviestrip.pose.openpose import detect_shard, import_keypoints
+    from moviestrip.pose.keypoint_json import import_keypoints
+    from moviestrip.pose.openpose import detect_shard
     from moviestrip.video.images import shown_at
 
     dataset, detector = job.settings.section(DatasetSettings), job.settings.section(DetectorSettings)
