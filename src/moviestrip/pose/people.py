@@ -1,7 +1,7 @@
 """Everyone in one frame: a finder proposes regions, the landmark network confirms and refines each.
 
 The finder of BlazePose is made for one or two people near the camera; for more, the frame is also searched
-in overlapping windows, or MoveNet is the finder.
+in overlapping windows, or, better, MoveNet finds everyone (`crowd`).
 """
 
 import math
@@ -18,20 +18,36 @@ WINDOW_SHARE = 2 / 3
 WINDOW_DENSITY = 1.4
 SAME_REGION_OVERLAP = 0.5
 SAME_BODY_DISTANCE = 0.08  # of the region's side, mean over the landmarks
+SMALLEST_PERSON_PX = 80.0  # standing height down to which MoveNet searches for several people
 
 Frame = UInt8[np.ndarray, "height width 3"]
 Proposer = Callable[[Frame], list[Region]]
+Detector = Callable[[Frame], Float[np.ndarray, "people 25 3"]]
 
 
 class PeopleDetector:
     """BODY_25 keypoints of at most `maximum_people` people of a frame, the surest finds first."""
 
-    def __init__(self, landmark_model: str = "full", finder: str = "blazepose", maximum_people: int = 1):
+    def __init__(
+        self,
+        landmark_model: str = "full",
+        finder: str = "blazepose",
+        maximum_people: int = 1,
+        smallest_person_px: float = SMALLEST_PERSON_PX,
+    ):
+        self._crowd: Detector | None = None
+        if finder == "movenet" and maximum_people > 1:
+            from moviestrip.pose.crowd import CrowdDetector  # here, because torch takes seconds to import
+
+            self._crowd = CrowdDetector(landmark_model, maximum_people, smallest_person_px)
+            return
         self._landmarks = LandmarkNetwork(landmark_model)
         self._propose = proposer(finder, maximum_people)
         self._maximum_people = maximum_people
 
     def __call__(self, frame: Frame) -> Float[np.ndarray, "people 25 3"]:
+        if self._crowd is not None:
+            return self._crowd(frame)
         people = self.landmarks(frame)
         keypoints = np.array([person.keypoints for person in people]).reshape(-1, 33, 3)
         return body_25_from_blazepose(keypoints)

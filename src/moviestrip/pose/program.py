@@ -18,11 +18,12 @@ import numpy as np
 
 from moviestrip import __version__
 from moviestrip.errors import ConfigError, FatalError, MoviestripError
-from moviestrip.pose.people import PeopleDetector
+from moviestrip.pose.people import SMALLEST_PERSON_PX, PeopleDetector
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 NO_LIMIT = -1
 PEOPLE_WITHOUT_LIMIT = 30
+LOWEST_SMALLEST_PERSON_PX = 20
 
 # OpenPose's flags that change nothing here: accepted, so that a command line for one serves the other.
 IGNORED_FLAGS = (
@@ -49,7 +50,8 @@ def run(options: argparse.Namespace) -> None:
     """Detect the people of every frame asked for, and write one JSON file a frame."""
     _require_possible(options)
     cv2.setNumThreads(1)
-    detector = PeopleDetector(options.landmark_model, options.finder, _people(options.number_people_max))
+    people, smallest_px = _people(options.number_people_max), options.smallest_person or SMALLEST_PERSON_PX
+    detector = PeopleDetector(options.landmark_model, options.finder, people, smallest_px)
     options.write_json.mkdir(parents=True, exist_ok=True)
     frames = image_frames(options.image_dir) if options.image_dir else video_frames(options.video)
     for name, frame in frames:
@@ -120,6 +122,22 @@ def _require_possible(options: argparse.Namespace) -> None:
         raise ConfigError(f"--image_dir {options.image_dir}: not a folder")
     if options.number_people_max != NO_LIMIT and options.number_people_max < 1:
         raise ConfigError(f"--number_people_max {options.number_people_max}: expected -1 (no limit) or more than 0")
+    _require_smallest_person_possible(options)
+
+
+def _require_smallest_person_possible(options: argparse.Namespace) -> None:
+    smallest_px = options.smallest_person
+    if smallest_px is None:
+        return
+    if options.finder != "movenet" or options.number_people_max == 1:
+        raise ConfigError(
+            "--smallest_person: only MoveNet looking for several people searches by height; add --finder movenet and "
+            "leave --number_people_max 1 out"
+        )
+    if not smallest_px >= LOWEST_SMALLEST_PERSON_PX:
+        raise ConfigError(
+            f"--smallest_person {smallest_px}: expected a height of {LOWEST_SMALLEST_PERSON_PX} px or more"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -135,6 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--number_people_max", type=int, default=NO_LIMIT, help="-1 for no limit")
     parser.add_argument("--landmark_model", choices=["lite", "full", "heavy"], default="full")
     parser.add_argument("--finder", choices=["blazepose", "movenet"], default="blazepose")
+    parser.add_argument(
+        "--smallest_person", type=float, metavar="PX",
+        help=f"standing height down to which MoveNet searches for several people; default {SMALLEST_PERSON_PX:.0f}",
+    )  # fmt: skip
     for flag, only in REFUSED_UNLESS.items():
         parser.add_argument(f"--{flag}", nargs="?", const="true", default=only, help=argparse.SUPPRESS)
     for flag in IGNORED_FLAGS:

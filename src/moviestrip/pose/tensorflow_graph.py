@@ -24,14 +24,17 @@ TYPES = {"DT_FLOAT": torch.float32, "DT_INT32": torch.int64, "DT_BOOL": torch.bo
 
 
 class TensorFlowGraph:
-    """A graph with one input: call it with a tensor, get the tensors of its outputs."""
+    """A graph with one input: call it with a tensor, get the tensors of its outputs, or of the nodes named."""
 
-    def __init__(self, graph: Path, weights: Path):
+    def __init__(self, graph: Path, weights: Path, nodes: Sequence[str] = ()):
         model = json.loads(graph.read_text("utf-8"))
         self._nodes = {node["name"]: node for node in model["modelTopology"]["node"]}
         self._constants = read_weights(model["weightsManifest"], weights.read_bytes())
         self._input = _producer(next(iter(model["signature"]["inputs"].values()))["name"])[0]
-        self._outputs = [_producer(output["name"]) for output in model["signature"]["outputs"].values()]
+        outputs = nodes or [output["name"] for output in model["signature"]["outputs"].values()]
+        if unknown := [name for name in outputs if _producer(name)[0] not in self._nodes]:
+            raise FatalError(f"{graph}: there is no node '{unknown[0]}' in this graph; it is not the expected model")
+        self._outputs = [_producer(name) for name in outputs]
         self._order = execution_order(self._nodes, [name for name, _ in self._outputs])
 
     def __call__(self, values: Tensor) -> list[Tensor]:
