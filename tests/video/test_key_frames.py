@@ -191,11 +191,11 @@ def test_a_video_is_decoded_once_and_no_further_than_needed(tmp_path: Path):
     write_table(tmp_path / "key_frames.parquet", table, KEY_FRAMES)
     read = read_table(tmp_path / "key_frames.parquet", KEY_FRAMES)
     assert opened == ["v", "w"]
-    assert decoded == [("v", index) for index in range(20)] + [("w", index) for index in range(36)]
+    assert decoded == [("v", index) for index in range(21)] + [("w", index) for index in range(33)]
     assert read.groupby("clip_id")["frame"].agg(list).to_dict() == {
-        "a": [5, 15, 25, 35],
+        "a": [0, 8, 16, 24, 32],
         "b": [0, 1, 2],
-        "c": [1, 4, 7, 10],
+        "c": [1, 3, 5, 7, 9, 11],  # every other one of the video's, which it enters at the ninth
     }
     assert read.groupby("clip_id")["video_id"].first().to_dict() == {"a": "w", "b": "v", "c": "v"}
     assert read["sharpness"].isna().tolist() == (read["clip_id"] == "b").tolist()
@@ -224,7 +224,7 @@ def test_no_clips_have_no_key_frames():
 def test_a_video_that_ends_too_early_is_an_error():
     images = [numbered(index, 64, 48) for index in range(5)]
     assert number_of(images[3]) == 3
-    with pytest.raises(FatalError, match="video v: ends before frame 18"):
+    with pytest.raises(FatalError, match="video v: ends before frame 16"):
         key_frames_of(
             clips(("a", "v", 0, 20)), lambda clip: np.zeros((20, 4)), lambda name: iter(images), CurationSettings()
         )
