@@ -216,6 +216,17 @@ def test_two_people_hidden_for_long_are_told_apart_by_where_both_come_from_and_g
     assert switches(moviestrip_tracker(slow, SETTINGS), truth) == 0
 
 
+def test_a_person_seen_twice_in_one_frame_keeps_the_identity():
+    """A distorted sight leads the track away in the very frame in which a good one could begin another."""
+    people = [person(100 + 10 * max(frame - 20, 0))[None] for frame in range(40)]
+    people[20] = np.stack([person(92, 195, 85), person(125)])
+    for frame in range(21, 40):
+        people[frame] = person(130)[None]
+    found = moviestrip_tracker(people, SETTINGS)
+    assert {int(ids.max()) for ids in found} == {0}
+    assert (found[20] >= 0).sum() == 1
+
+
 def detections_of(videos: dict[str, list[np.ndarray]]) -> pd.DataFrame:
     rows = [
         (video, frame, index, keypoints.reshape(-1))

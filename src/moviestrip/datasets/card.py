@@ -171,7 +171,8 @@ def _funnel(funnel: pd.DataFrame) -> list[tuple[object, ...]]:
             rows.append((row["stage"].replace("_", " "), *counts, ", ".join(out.get(row["stage"], []))))
         else:
             unit = next(each for each in ("clips", "people", "videos") if each in known)
-            out.setdefault(row["stage"], []).append(f"{known[unit]:,} {row['reason']}")
+            words = f"videos with {row['reason']}" if row["stage"] == "people" else row["reason"]
+            out.setdefault(row["stage"], []).append(f"{known[unit]:,} {words}")
     return rows
 
 

@@ -2,7 +2,8 @@
 
 Where somebody reappears is compared with where the one who was lost would have gone, and where the lost one was
 with where the one who reappears must have come from. The last sight before an occlusion is often a distorted
-one, so whoever has the usual place of a lost person is also taken for them.
+one, so whoever has the usual place of a lost person is also taken for them. Pieces may share one frame, in which
+the detector saw a person twice.
 """
 
 import numpy as np
@@ -30,7 +31,8 @@ def joined(seen: Sightings, pieces: list[Tracklet], settings: TrackingSettings) 
         chain: Tracklet = []
         piece: int | None = first
         while piece is not None:
-            chain += pieces[piece]
+            begin = seen.frames[pieces[piece][0]]
+            chain = [row for row in chain if seen.frames[row] < begin] + pieces[piece]
             piece = following.get(piece)
         chains.append(chain)
     return chains
@@ -40,7 +42,8 @@ def _joining_cost(seen: Sightings, pieces: list[Tracklet], settings: TrackingSet
     """(pieces that end, pieces that begin): NaN where the one cannot be the other's continuation."""
     last, first = np.array([piece[-1] for piece in pieces]), np.array([piece[0] for piece in pieces])
     gaps = seen.frames[first] - seen.frames[last][:, None]
-    end, begin = np.nonzero((gaps >= 1) & (gaps <= settings.maximum_gap_frames + 1))
+    later = seen.frames[first] > seen.frames[first][:, None]  # a gap of 0: seen twice in the frame of the change
+    end, begin = np.nonzero(later & (gaps >= 0) & (gaps <= settings.maximum_gap_frames + 1))
     gap = gaps[end, begin]
     usual_end = np.array([np.median(seen.boxes[piece[-USUAL_FRAMES:]], axis=0) for piece in pieces])[end]
     usual_begin = np.array([np.median(seen.boxes[piece[:USUAL_FRAMES]], axis=0) for piece in pieces])[begin]
