@@ -190,7 +190,9 @@ class CurationSettings(Section):
         description="Left out when most key frames differ in at most so many of PDQ's 256 bits from an earlier video's "
         "(its authors: 31); -1 never. Pseudo-labelled videos only.",
     )
-    key_frames: int = Field(5, ge=1, description="Frames of a clip that are looked at for blur and duplicates.")
+    key_frames: int = Field(
+        5, ge=1, description="At least so many frames of a clip are looked at for blur and duplicates."
+    )
     minimum_confidence: float = Field(
         0.1, ge=0, le=1, description="Keypoints with a lower confidence count as not visible (HMMR: 0.1)."
     )

@@ -62,6 +62,15 @@ class RunFolder:
     def attributes(self, dataset: str, shard: str) -> Path:
         return self.root / "attributes" / dataset / f"{shard}.parquet"
 
+    def verdicts(self, dataset: str, shard: str) -> list[Path]:
+        """What all filters say of the shard's clips; those that look at pictures have judged found videos only."""
+        appearance = self.appearance(dataset, shard)
+        return [self.attributes(dataset, shard), *([appearance] if appearance.is_file() else [])]
+
+    def unfinished(self, dataset: str, shard: str) -> Path:
+        """In how many runs a host was too busy for some of the shard's videos: the next run asks again."""
+        return self.root / "videos" / dataset / f"{shard}.unfinished"
+
     def key_frames(self, dataset: str, shard: str) -> Path:
         """What a few frames of each clip look like."""
         return self.root / "key_frames" / dataset / f"{shard}.parquet"
@@ -71,7 +80,7 @@ class RunFolder:
         return self.root / "appearance" / dataset / f"{shard}.parquet"
 
     def originals(self, dataset: str, shard: str) -> Path:
-        """Key frames of the clips so far, up to this shard, that are nobody's duplicates."""
+        """Key frames of the shard's clips that are no duplicates: later shards are compared with them."""
         return self.root / "originals" / dataset / f"{shard}.parquet"
 
     def labels(self, dataset: str, shard: str) -> Path:
@@ -115,6 +124,15 @@ class RunFolder:
     def claims(self) -> Path:
         """The ledger: a verdict on each of the papers' claims."""
         return self.root / "claims.csv"
+
+    @property
+    def funnel(self) -> Path:
+        """Where videos, people and clips went, by dataset, stage and reason."""
+        return self.root / "funnel.csv"
+
+    def card(self, dataset: str) -> Path:
+        """What anyone who uses a dataset should know of it."""
+        return self.root / "cards" / f"{dataset}.md"
 
     @property
     def figures(self) -> Path:

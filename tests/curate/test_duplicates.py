@@ -77,7 +77,7 @@ def clips_of(looks):
 
 
 def judged(looks, originals=None, curation=SETTINGS):
-    """A shard's near-duplicate verdicts by clip, and the originals after it."""
+    """A shard's near-duplicate verdicts by clip, and its own originals."""
     if isinstance(looks, list):
         looks = pd.concat(looks, ignore_index=True)
     attributes, after = judge_appearance(
@@ -231,9 +231,9 @@ def test_shards_added_later_change_no_verdict(tmp_path):
     shards = [[hashed("m", words)], [hashed("a", words), hashed("b", random_words(KEY, 1))], [hashed("c", words)]]
     originals, passed = empty(KEY_FRAMES), {}
     for number, shard in enumerate(shards):
-        verdicts, originals = judged(shard, originals)
-        write_table(tmp_path / f"{number}.parquet", originals, KEY_FRAMES)
-        originals = read_table(tmp_path / f"{number}.parquet", KEY_FRAMES)
+        verdicts, own = judged(shard, originals)
+        write_table(tmp_path / f"{number}.parquet", own, KEY_FRAMES)
+        originals = pd.concat([originals, read_table(tmp_path / f"{number}.parquet", KEY_FRAMES)])
         passed |= verdicts["passed"].to_dict()
     assert passed == {"m-0": True, "a-0": False, "b-0": True, "c-0": False}  # the first shard wins, whatever its ids
     assert originals["video_id"].drop_duplicates().tolist() == ["m", "b"]
@@ -254,8 +254,8 @@ def test_verdicts_are_rows_of_the_attributes_table(tmp_path):
     write_table(tmp_path / "a.parquet", attributes, ATTRIBUTES)
     again = read_table(tmp_path / "a.parquet", ATTRIBUTES)
     assert again["filter"].tolist() == ["sharpness", "near_duplicate"] and again["passed"].all()
-    nothing, still = judge_appearance(clips_of(looks).head(0), looks.head(0), originals, SETTINGS)
-    assert len(nothing) == 0 and len(still) == len(originals)
+    nothing, none = judge_appearance(clips_of(looks).head(0), looks.head(0), originals, SETTINGS)
+    assert len(originals) and len(nothing) == len(none) == 0
     write_table(tmp_path / "b.parquet", nothing, ATTRIBUTES)
 
 
@@ -272,10 +272,10 @@ def test_the_original_of_a_duplicate_is_named():
     words = random_words(KEY)
     _, earlier = judged([hashed("m", words)])
     shard = pd.concat([hashed("a", differing(words, 9)), hashed("z", differing(words, 60))], ignore_index=True)
-    _, originals = judged(shard, earlier)
-    assert set(originals["video_id"]) == {"m", "z"}
-    assert original_of("a-0", shard, earlier, originals) == ("m", 9)
-    assert original_of("nobody", shard, earlier, originals) is None
+    _, own = judged(shard, earlier)
+    assert set(own["video_id"]) == {"z"}
+    assert original_of("a-0", shard, earlier, own) == ("m", 9)
+    assert original_of("nobody", shard, earlier, own) is None
 
 
 def by_counting(words, originals, own):

@@ -13,7 +13,7 @@ from moviestrip.tables import ATTRIBUTES, CLIPS, LABELS, VIDEOS, empty, unstack,
 def sound():
     videos, clips, attributes, labels = [], [], [], []
     for name, split in (("a", "train"), ("b", "test")):
-        videos.append([name, "d", "d-0000", split, "", "", "", "", "", "ok", "", 640, 480, 25.0, 12, "", 0.0])
+        videos.append([name, "d", "d-0000", split, "", "", "", "", "", "ok", "", 640, 480, 25.0, 12, "", 0.0, 0.0, 0.0])
         clips.append([f"clip-{name}", "d", name, 0, split, f"S-{name}", "", f"m-{name}", "pseudo_2d", 2, 10, 25.0, ""])
         attributes.append([f"clip-{name}", "length", 10.0, 5.0, True])
         part = pd.DataFrame({"clip_id": f"clip-{name}", "frame": range(10), "video_frame": range(2, 12)})

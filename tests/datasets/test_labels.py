@@ -26,7 +26,7 @@ def dataset(supervision, tube):
 
 
 VIDEO = pd.DataFrame(
-    [["v", "d", "s", "train", "", "", "", "", "", "ok", "", 640, 480, 25.0, N_FRAMES, "", 0.0]],
+    [["v", "d", "s", "train", "", "", "", "", "", "ok", "", 640, 480, 25.0, N_FRAMES, "", 0.0, 0.0, 0.0]],
     columns=empty(VIDEOS).columns,
 )
 

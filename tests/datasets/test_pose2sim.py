@@ -194,7 +194,7 @@ def tables_of(points, cameras):
         for frame, keypoints in enumerate(view)
     ]
     videos = [
-        [video_id, "p", "s", "test", "", "", "", "", "", "ok", "", 1080, 1920, 30.0, N_FRAMES, "", 0.0]
+        [video_id, "p", "s", "test", "", "", "", "", "", "ok", "", 1080, 1920, 30.0, N_FRAMES, "", 0.0, 0.0, 0.0]
         for video_id in cameras
     ]
     return pd.DataFrame(videos, columns=empty(VIDEOS).columns), pd.DataFrame(rows, columns=empty(TRACKS).columns)

@@ -177,6 +177,15 @@ def test_fault_10_a_body_above_the_cap_is_refused_and_not_kept(server: Misbehavi
     assert server.counts[f"/{kind}/1.mp4"] == 1
 
 
+def test_what_was_refused_is_tried_again_under_other_rules_only(server: MisbehavingServer, tmp_path: Path):
+    url = server.url("/ok/1.mp4")
+    strict = fetched_one(url, tmp_path, maximum_megabytes=0.001)
+    assert strict.status == "refused" and fetched_one(url, tmp_path, maximum_megabytes=0.001) == strict
+    assert fetched_one(url, tmp_path, maximum_megabytes=0.001, timeout_s=5) == strict
+    assert server.counts["/ok/1.mp4"] == 1
+    assert fetched_one(url, tmp_path, maximum_megabytes=100).status == "ok"
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("kind", ["slow", "slow-head"])
 def test_fault_10_a_transfer_without_end_is_ended(server: MisbehavingServer, tmp_path: Path, kind: str):

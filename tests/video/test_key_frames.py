@@ -153,13 +153,21 @@ def test_a_plain_frame_says_so():
     assert picture_hash(np.full((180, 320, 3), 80, np.uint8))[1] < 50 <= picture_hash(detailed())[1]
 
 
-@given(st.integers(1, 600), st.integers(1, 40))
-def test_key_frames_are_spread_evenly(n_frames: int, count: int):
-    found = spread(n_frames, count)
-    assert len(found) == len(set(found)) == min(count, n_frames)
+@given(st.integers(0, 200), st.integers(1, 600), st.integers(1, 40))
+def test_key_frames_are_spread_evenly(first_frame: int, n_frames: int, count: int):
+    found = spread(first_frame, n_frames, count)
+    assert min(count, n_frames) <= len(found) <= min(2 * count, n_frames)
     assert found[0] >= 0 and found[-1] < n_frames
-    gaps = np.diff([-found[0] - 1, *found, 2 * n_frames - 1 - found[-1]])  # mirrored at both ends
-    assert gaps.max() - gaps.min() <= 2
+    gaps = np.diff(found)
+    assert (gaps == gaps[:1]).all()
+    assert len(found) < 2 or max(found[0], n_frames - 1 - found[-1]) < gaps[0]
+
+
+@given(st.integers(0, 200), st.integers(40, 500), st.integers(0, 5), st.integers(0, 5))
+def test_clips_that_begin_and_end_somewhat_apart_share_key_frames(first: int, n_frames: int, late: int, early: int):
+    whole, part = spread(first, n_frames, 5), spread(first + late, n_frames - late - early, 5)
+    shared = set((first + whole).tolist()) & set((first + late + part).tolist())
+    assert len(shared) >= min(len(whole), len(part)) - 2
 
 
 def clips(*rows: tuple[str, str, int, int]) -> pd.DataFrame:
@@ -183,11 +191,11 @@ def test_a_video_is_decoded_once_and_no_further_than_needed(tmp_path: Path):
     write_table(tmp_path / "key_frames.parquet", table, KEY_FRAMES)
     read = read_table(tmp_path / "key_frames.parquet", KEY_FRAMES)
     assert opened == ["v", "w"]
-    assert decoded == [("v", index) for index in range(20)] + [("w", index) for index in range(36)]
+    assert decoded == [("v", index) for index in range(21)] + [("w", index) for index in range(33)]
     assert read.groupby("clip_id")["frame"].agg(list).to_dict() == {
-        "a": [5, 15, 25, 35],
+        "a": [0, 8, 16, 24, 32],
         "b": [0, 1, 2],
-        "c": [1, 4, 7, 10],
+        "c": [1, 3, 5, 7, 9, 11],  # every other one of the video's, which it enters at the ninth
     }
     assert read.groupby("clip_id")["video_id"].first().to_dict() == {"a": "w", "b": "v", "c": "v"}
     assert read["sharpness"].isna().tolist() == (read["clip_id"] == "b").tolist()
@@ -216,7 +224,7 @@ def test_no_clips_have_no_key_frames():
 def test_a_video_that_ends_too_early_is_an_error():
     images = [numbered(index, 64, 48) for index in range(5)]
     assert number_of(images[3]) == 3
-    with pytest.raises(FatalError, match="video v: ends before frame 18"):
+    with pytest.raises(FatalError, match="video v: ends before frame 16"):
         key_frames_of(
             clips(("a", "v", 0, 20)), lambda clip: np.zeros((20, 4)), lambda name: iter(images), CurationSettings()
         )

@@ -59,6 +59,7 @@ PREPARED = [
     name for name, dataset in DATASETS.items() if dataset.source.kind == "prepared"
 ]
 FILMED = [name for name in DATASETS if name not in PREPARED]
+TRACKED = [name for name, dataset in DATASETS.items() if dataset.tube == "tracks"]
 TEST_DATASETS = [name for name, dataset in DATASETS.items() if dataset.is_scored]
 TRAINED = [name for name, variant in VARIANTS.items() if variant.is_trained]
 or_stop(check_variants, VARIANTS, CONFIG.features.backbone, DATASETS)
@@ -158,13 +159,16 @@ SCORED = " ".join(f"--dataset {name}" for name in TEST_DATASETS)
 
 def everything():
     """Every table and feature file of the run, in the middle of the workflow as well as at its end."""
-    tracked = [name for name, dataset in DATASETS.items() if dataset.tube == "tracks"]
     kinds = ("videos", "clips", "attributes", "labels")
     files = [file for kind in kinds for file in shard_files(kind, DATASETS)]
     features = [file for name in VARIANTS for file in scored_features(name)]
     features += [file for name in TRAINED for file in learning_features(name)]
     files += dict.fromkeys(features)
-    files += shard_files("detections", tracked) + shard_files("tracks", tracked)
+    for kind in ("detections", "answers", "shots", "tracks"):
+        files += shard_files(kind, TRACKED)
+    screened = [name for name, dataset in DATASETS.items() if dataset.is_screened]
+    for kind in ("key_frames", "appearance", "originals"):
+        files += shard_files(kind, screened)
     files += shard_files("annotations", filter(is_official, DATASETS))
     scored = dict(variant=VARIANTS, seed=CONFIG.training_seeds, dataset=TEST_DATASETS)
     for kind in ("predictions", "scores"):
@@ -180,6 +184,35 @@ def everything():
 
 
 EVERYTHING = everything()
+
+
+def verdicts_on(dataset, shard):
+    """What every filter says of a shard's clips: of found videos, those that look at pictures too."""
+    screened = DATASETS[dataset].is_screened
+    appearance = [str(RUN.appearance(dataset, shard))] if screened else []
+    return [str(RUN.attributes(dataset, shard)), *appearance]
+
+
+def verdicts(datasets):
+    """The same of all shards of some datasets."""
+    return [
+        file
+        for dataset in datasets
+        for shard in SHARDS[dataset]
+        for file in verdicts_on(dataset, shard)
+    ]
+
+
+def shots_of(wildcards):
+    """Where the camera cuts, of videos in which people are tracked."""
+    is_tracked = DATASETS[wildcards.dataset].tube == "tracks"
+    return [str(RUN.shots(wildcards.dataset, wildcards.shard))] if is_tracked else []
+
+
+def unfinished(wildcards):
+    """In how many runs hosts were too busy for some of the shard's videos: after another, they are asked again."""
+    path = RUN.unfinished(wildcards.dataset, wildcards.shard)
+    return int(path.read_text()) if path.is_file() else 0
 
 
 def truth_or_tracks(wildcards):

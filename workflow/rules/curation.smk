@@ -1,4 +1,4 @@
-# Clips: candidates with what every filter measured, and the labels of every frame.
+# Clips: candidates with what every filter measured, in keypoints and in pictures, and the labels of every frame.
 
 
 rule annotate:
@@ -22,6 +22,7 @@ rule curate:
     input:
         videos=f"{ROOT}/videos/{{dataset}}/{{shard}}.parquet",
         people=truth_or_tracks,
+        shots=shots_of,
     output:
         clips=f"{ROOT}/clips/{{dataset}}/{{shard}}.parquet",
         attributes=f"{ROOT}/attributes/{{dataset}}/{{shard}}.parquet",
@@ -35,10 +36,53 @@ rule curate:
         "moviestrip curate {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
 
 
-rule label:
+rule key_frames:
+    input:
+        videos=f"{ROOT}/videos/{{dataset}}/{{shard}}.parquet",
+        tracks=f"{ROOT}/tracks/{{dataset}}/{{shard}}.parquet",
+        clips=f"{ROOT}/clips/{{dataset}}/{{shard}}.parquet",
+    output:
+        f"{ROOT}/key_frames/{{dataset}}/{{shard}}.parquet",
+    log:
+        f"{ROOT}/logs/key_frames/{{dataset}}/{{shard}}.log",
+    conda:
+        "../../envs/video.yaml"
+    params:
+        settings=settings("curation.key_frames", "curation.minimum_confidence"),
+    shell:
+        "moviestrip key-frames {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+def shard_before(wildcards):
+    """Whatever an earlier shard holds is the original, so that videos added later change no verdict."""
+    shards = SHARDS[wildcards.dataset]
+    place = shards.index(wildcards.shard)
+    return [str(RUN.originals(wildcards.dataset, shards[place - 1]))] if place else []
+
+
+rule appearance:
     input:
         clips=f"{ROOT}/clips/{{dataset}}/{{shard}}.parquet",
         attributes=f"{ROOT}/attributes/{{dataset}}/{{shard}}.parquet",
+        key_frames=f"{ROOT}/key_frames/{{dataset}}/{{shard}}.parquet",
+        before=shard_before,
+    output:
+        appearance=f"{ROOT}/appearance/{{dataset}}/{{shard}}.parquet",
+        originals=f"{ROOT}/originals/{{dataset}}/{{shard}}.parquet",
+    log:
+        f"{ROOT}/logs/appearance/{{dataset}}/{{shard}}.log",
+    conda:
+        "../../envs/video.yaml"
+    params:
+        settings=settings("curation.minimum_sharpness", "curation.duplicate_bits"),
+    shell:
+        "moviestrip appearance {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+rule label:
+    input:
+        clips=f"{ROOT}/clips/{{dataset}}/{{shard}}.parquet",
+        verdicts=lambda wildcards: verdicts_on(wildcards.dataset, wildcards.shard),
         people=truth_or_tracks,
     output:
         f"{ROOT}/labels/{{dataset}}/{{shard}}.parquet",

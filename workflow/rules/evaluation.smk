@@ -5,7 +5,7 @@ rule evaluate:
     input:
         predictions=for_each_scored("predictions"),
         clips=shard_files("clips", TEST_DATASETS),
-        attributes=shard_files("attributes", TEST_DATASETS),
+        verdicts=verdicts(TEST_DATASETS),
         labels=shard_files("labels", TEST_DATASETS),
         body=f"{ROOT}/body.json",
     output:
@@ -43,7 +43,7 @@ TABLE_SETTINGS = (
 def table_inputs(wildcards):
     """HMMR's first table counts data; every other table compares models."""
     if wildcards.table == "hmmr-1":
-        return shard_files("clips", DATASETS) + shard_files("attributes", DATASETS)
+        return shard_files("clips", DATASETS) + verdicts(DATASETS)
     return scores_behind([wildcards.table])
 
 

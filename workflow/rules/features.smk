@@ -5,7 +5,7 @@ rule features:
     input:
         videos=f"{ROOT}/videos/{{dataset}}/{{shard}}.parquet",
         clips=f"{ROOT}/clips/{{dataset}}/{{shard}}.parquet",
-        attributes=f"{ROOT}/attributes/{{dataset}}/{{shard}}.parquet",
+        verdicts=lambda wildcards: verdicts_on(wildcards.dataset, wildcards.shard),
         labels=f"{ROOT}/labels/{{dataset}}/{{shard}}.parquet",
     output:
         phi=f"{ROOT}/features/{{backbone}}/{{dataset}}/{{shard}}.h5",
@@ -33,7 +33,7 @@ rule occluded_features:
     input:
         videos=f"{ROOT}/videos/{{dataset}}/{{shard}}.parquet",
         clips=f"{ROOT}/clips/{{dataset}}/{{shard}}.parquet",
-        attributes=f"{ROOT}/attributes/{{dataset}}/{{shard}}.parquet",
+        verdicts=lambda wildcards: verdicts_on(wildcards.dataset, wildcards.shard),
         labels=f"{ROOT}/labels/{{dataset}}/{{shard}}.parquet",
     output:
         phi=f"{ROOT}/features/{{backbone}}/{{dataset}}/{{shard}}.occluded.h5",

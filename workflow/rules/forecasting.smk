@@ -38,7 +38,7 @@ rule forecast:
         forecast_inputs,
         body=f"{ROOT}/body.json",
         clips=lambda wildcards: shard_files("clips", [wildcards.dataset]),
-        attributes=lambda wildcards: shard_files("attributes", [wildcards.dataset]),
+        verdicts=lambda wildcards: verdicts([wildcards.dataset]),
         labels=lambda wildcards: shard_files("labels", [wildcards.dataset]),
     output:
         f"{ROOT}/forecasts/{{row}}/seed-{{seed}}/{{dataset}}.parquet",
@@ -62,7 +62,7 @@ rule evaluate_forecasts:
     input:
         forecasts=f"{ROOT}/forecasts/{{row}}/seed-{{seed}}/{{dataset}}.parquet",
         clips=lambda wildcards: shard_files("clips", [wildcards.dataset]),
-        attributes=lambda wildcards: shard_files("attributes", [wildcards.dataset]),
+        verdicts=lambda wildcards: verdicts([wildcards.dataset]),
         labels=lambda wildcards: shard_files("labels", [wildcards.dataset]),
     output:
         f"{ROOT}/forecast_scores/{{row}}/seed-{{seed}}/{{dataset}}.parquet",

@@ -10,7 +10,7 @@ rule contact_sheet:
     input:
         labels=lambda wildcards: shard_files("labels", [wildcards.dataset]),
         clips=lambda wildcards: shard_files("clips", [wildcards.dataset]),
-        attributes=lambda wildcards: shard_files("attributes", [wildcards.dataset]),
+        verdicts=lambda wildcards: verdicts([wildcards.dataset]),
         videos=lambda wildcards: shard_files("videos", [wildcards.dataset]),
     output:
         f"{ROOT}/figures/datasets/{{dataset}}.png",
@@ -23,6 +23,39 @@ rule contact_sheet:
         "../../envs/report.yaml"
     shell:
         "moviestrip dataset sheet {wildcards.dataset} --run {ROOT} 2> {log}"
+
+
+rule funnel:
+    input:
+        videos=shard_files("videos", DATASETS),
+        clips=shard_files("clips", DATASETS),
+        verdicts=verdicts(DATASETS),
+        people=[
+            file
+            for kind in ("answers", "tracks")
+            for file in shard_files(kind, TRACKED)
+        ],
+    output:
+        funnel=f"{ROOT}/funnel.csv",
+        cards=expand(f"{ROOT}/cards/{{dataset}}.md", dataset=DATASETS),
+    log:
+        f"{ROOT}/logs/funnel.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        settings=settings(
+            "name",
+            "world",
+            "datasets",
+            "variants",
+            "tables",
+            "dataset_settings",
+            "detector",
+            "tracking",
+            "curation",
+        ),
+    shell:
+        "moviestrip funnel --run {ROOT} --settings {params.settings:q} 2> {log}"
 
 
 rule overlays:
@@ -74,12 +107,13 @@ rule report:
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.html", table=CONFIG.tables),
         claims=f"{ROOT}/claims.csv",
+        funnel=f"{ROOT}/funnel.csv",
         logs=expand(
             f"{ROOT}/models/{{variant}}/seed-{{seed}}/log.parquet",
             variant=TRAINED,
             seed=CONFIG.training_seeds,
         ),
-        attributes=shard_files("attributes", DATASETS),
+        verdicts=verdicts(DATASETS),
         sheets=expand(f"{ROOT}/figures/datasets/{{dataset}}.png", dataset=DATASETS),
         overlays=f"{ROOT}/figures/overlays",
         figures=expand(f"{ROOT}/figures/papers/{{figure}}", figure=DRAWN),

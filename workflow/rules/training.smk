@@ -105,7 +105,7 @@ rule predict:
         body=f"{ROOT}/body.json",
         checkpoint=predicting_checkpoint,
         clips=shard_files("clips", TEST_DATASETS),
-        attributes=shard_files("attributes", TEST_DATASETS),
+        verdicts=verdicts(TEST_DATASETS),
         labels=shard_files("labels", TEST_DATASETS),
         features=lambda wildcards: scored_features(wildcards.variant),
     output:

@@ -1,4 +1,26 @@
-# Videos: fetched and checked, people detected in them, detections linked into tracks.
+# Videos: fetched and checked, people detected in them, detections linked into tracks within each shot.
+
+
+# How politely hosts are asked changes no result: it is handed over beside the settings that reruns depend on.
+FETCHING = WHOLE.subset(("fetch",))
+
+
+POLICY = [
+    f"fetch.{key}"
+    for key in (
+        "terms_accepted",
+        "robots",
+        "private_addresses",
+        "maximum_megabytes",
+        "maximum_seconds",
+    )
+]
+
+
+def fetch_settings(wildcards):
+    """Of videos on the internet, also what decides which are taken."""
+    is_linked = DATASETS[wildcards.dataset].source.kind == "links"
+    return settings("dataset", *(POLICY if is_linked else ()))(wildcards)
 
 
 rule fetch:
@@ -16,16 +38,19 @@ rule fetch:
     conda:
         "../../envs/video.yaml"
     params:
-        settings=settings("dataset"),
+        settings=fetch_settings,
+        unfinished=unfinished,
     shell:
-        "moviestrip fetch {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
+        "moviestrip fetch {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q}"
+        " --fetching {FETCHING:q} 2> {log}"
 
 
 rule detect:
     input:
         f"{ROOT}/videos/{{dataset}}/{{shard}}.parquet",
     output:
-        f"{ROOT}/detections/{{dataset}}/{{shard}}.parquet",
+        detections=f"{ROOT}/detections/{{dataset}}/{{shard}}.parquet",
+        answers=f"{ROOT}/answers/{{dataset}}/{{shard}}.parquet",
     log:
         f"{ROOT}/logs/detect/{{dataset}}/{{shard}}.log",
     conda:
@@ -36,9 +61,25 @@ rule detect:
         "moviestrip detect {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
 
 
+rule shots:
+    input:
+        f"{ROOT}/videos/{{dataset}}/{{shard}}.parquet",
+    output:
+        f"{ROOT}/shots/{{dataset}}/{{shard}}.parquet",
+    log:
+        f"{ROOT}/logs/shots/{{dataset}}/{{shard}}.log",
+    conda:
+        "../../envs/video.yaml"
+    params:
+        settings=settings("shots"),
+    shell:
+        "moviestrip shots {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
 rule track:
     input:
-        f"{ROOT}/detections/{{dataset}}/{{shard}}.parquet",
+        detections=f"{ROOT}/detections/{{dataset}}/{{shard}}.parquet",
+        shots=f"{ROOT}/shots/{{dataset}}/{{shard}}.parquet",
     output:
         f"{ROOT}/tracks/{{dataset}}/{{shard}}.parquet",
     log:

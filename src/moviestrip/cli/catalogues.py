@@ -139,6 +139,33 @@ def dataset_show(name: Dataset, run: Run = None, config: ConfigFiles = None) -> 
     _end_with(problems)
 
 
+@dataset_app.command("card")
+def dataset_card(name: Dataset, run: Run = None, config: ConfigFiles = None) -> None:
+    """Write a dataset's card: source, counts, licence, consent, dates, limits, how to have a video removed."""
+    job = job_of(run, None, config)
+    path = stages.card(job, name)
+    print(path.read_text(encoding="utf-8"))
+    print(f"written to {path}", file=sys.stderr)
+
+
+@dataset_app.command("export")
+def dataset_export(
+    name: Dataset,
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    run: Run = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Write a dataset's ids, clips and keypoints without a pixel, to give away what may be given away."""
+    from moviestrip.config import load_dataset
+    from moviestrip.datasets.export import export_dataset
+
+    whole = configuration(config)
+    settings = load_dataset(name, config_folder(config), whole.data_folders, whole.dataset_files)
+    for what, count in export_dataset(run_folder(run, config), name, settings, out).items():
+        print(f"{count:8,} {what}")
+    print(f"written to {out}")
+
+
 @dataset_app.command("document")
 def dataset_document(config: ConfigFiles = None) -> None:
     """Print every release of the papers (docs/datasets.md)."""

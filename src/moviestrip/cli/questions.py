@@ -12,6 +12,7 @@ from rich.markup import escape
 from moviestrip.cli.options import (
     ConfigFiles,
     Run,
+    config_folder,
     configuration,
     job_of,
     plain_table,
@@ -195,3 +196,29 @@ def why(
 
 def _json(found: object) -> str:
     return json.dumps(found, indent=2, ensure_ascii=False)
+
+
+@app.command(rich_help_panel="Questions")
+def forget(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Videos, clips, sources or addresses.")],
+    reason: Annotated[str, typer.Option(help="Why, for the list of what is forgotten; not who asked.")],
+    models: Annotated[bool, typer.Option("--models", help="Remove now what was learnt from them, too.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    run: Run = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Take videos down: remove what was made of them, and never use them again (docs/rights.md)."""
+    from datetime import UTC, datetime
+
+    from moviestrip.stages.forgetting import forget, to_forget
+
+    folder, whole = run_folder(run, config), configuration(config)
+    for line in to_forget(folder, whole, ids, models).lines():
+        print(line)
+    if dry_run:
+        return
+    if not yes:
+        typer.confirm("Remove them?", abort=True)
+    forget(folder, whole, config_folder(config), ids, reason, datetime.now(UTC).date().isoformat(), models)
+    print(f"removed; listed in {whole.forgotten}")

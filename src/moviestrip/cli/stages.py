@@ -3,6 +3,7 @@
 import sys
 from typing import Annotated
 
+import pandas as pd
 import typer
 from rich.console import Console
 
@@ -23,6 +24,9 @@ from moviestrip.cli.options import (
     plain_table,
     run_folder,
 )
+from moviestrip.config import FetchSettings
+from moviestrip.errors import ConfigError
+from moviestrip.settings import StageSettings
 
 app = typer.Typer()
 
@@ -66,14 +70,50 @@ def render(
 
 
 @app.command(rich_help_panel="Stages")
+def collect(name: Dataset, config: ConfigFiles = None) -> None:
+    """Ask the pages that a dataset takes videos from (hashtags, channels) what they list today, and write it down."""
+    from moviestrip.config import load_dataset
+    from moviestrip.datasets.links import collect
+    from moviestrip.video.fetch import downloads_folder
+
+    whole = configuration(config)
+    downloads = downloads_folder(whole.fetch, run_folder(None, config).root)
+    table = plain_table("page", "written to", "listed", "new", "in all", numbers=3)
+    for page in collect(name, load_dataset(name, config_folder(config)), whole.fetch, downloads):
+        table.add_row(page.page, str(page.file), str(page.listed), str(page.new), str(page.total))
+    Console().print(table)
+
+
+@app.command(rich_help_panel="Stages")
 def fetch(
-    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+    dataset: Dataset,
+    shard: Annotated[str | None, typer.Argument(help="Such as studio-0000. [default: all planned]")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Try again what was found to be gone or no video.")] = False,
+    run: Run = None,
+    settings: SettingsJson = None,
+    fetching: Annotated[str | None, typer.Option(hidden=True, help="How hosts are asked, as JSON.")] = None,
+    config: ConfigFiles = None,
 ) -> None:
-    """Bring in the videos of a shard and check every frame; bad ones keep their row with the reason."""
-    videos = stages.fetch(job_of(run, settings, config, dataset), dataset, shard)
-    bad = videos[videos["status"] != "ok"]
+    """Bring in videos and check every frame; bad ones keep their row with the reason."""
+    job = job_of(run, settings, config, dataset)
+    asking = StageSettings.from_json(fetching) if fetching else job.settings
+    for each in [shard] if shard else job.run.shards(dataset):
+        videos = stages.fetch(job, dataset, each, asking.section(FetchSettings), retry)
+        _show_unusable(videos)
+
+
+def _show_unusable(rows: pd.DataFrame) -> None:
+    bad = rows[rows["status"] != "ok"]
     for video_id, status, reason in zip(bad["video_id"], bad["status"], bad["reason"], strict=True):
         print(f"quarantined {video_id}: {status}: {reason}", file=sys.stderr)
+
+
+@app.command(rich_help_panel="Stages")
+def shots(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Find where a shard's videos are cut from one shot to another."""
+    stages.shots(job_of(run, settings, config, dataset), dataset, shard)
 
 
 @app.command(rich_help_panel="Stages")
@@ -81,7 +121,7 @@ def detect(
     dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
 ) -> None:
     """Detect 2D poses in a shard with OpenPose, or the embedded program that speaks its command line."""
-    stages.detect(job_of(run, settings, config, dataset), dataset, shard)
+    _show_unusable(stages.detect(job_of(run, settings, config, dataset), dataset, shard))
 
 
 @app.command(rich_help_panel="Stages")
@@ -102,10 +142,36 @@ def annotate(
 
 @app.command(rich_help_panel="Stages")
 def curate(
+    dataset: Annotated[str | None, typer.Argument(help="Name of a file in config/datasets.")] = None,
+    shard: Annotated[str | None, typer.Argument(help="Name of a planned shard, such as insta-mini-0000.")] = None,
+    explain: Annotated[str | None, typer.Option(metavar="CLIP", help="Say why a clip is used or not.")] = None,
+    run: Run = None,
+    settings: SettingsJson = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Cut candidate clips out of a shard and write what every filter says of them; or explain one clip."""
+    if explain is not None:
+        Console().print(stages.explain(run_folder(run, config), explain, dataset))
+        return
+    if dataset is None or shard is None:
+        raise ConfigError("curate: needs a dataset and a shard, as in `insta-mini insta-mini-0000`, or --explain CLIP")
+    stages.curate(job_of(run, settings, config, dataset), dataset, shard)
+
+
+@app.command("key-frames", rich_help_panel="Stages")
+def key_frames(
     dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
 ) -> None:
-    """Cut candidate clips out of a shard and write what every filter says of them."""
-    stages.curate(job_of(run, settings, config, dataset), dataset, shard)
+    """Look at a few frames of every clip of a shard: sharpness, and a hash to know them again."""
+    stages.key_frames(job_of(run, settings, config, dataset), dataset, shard)
+
+
+@app.command(rich_help_panel="Stages")
+def appearance(
+    dataset: Dataset, shard: Shard, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Judge a shard's clips by their key frames: blurred, or seen before in an earlier video."""
+    stages.appearance(job_of(run, settings, config, dataset), dataset, shard)
 
 
 @app.command(rich_help_panel="Stages")
@@ -249,6 +315,15 @@ def figure(
 ) -> None:
     """Draw one of the papers' figures from this run."""
     stages.figure(job_of(run, settings, config), name)
+
+
+@app.command(rich_help_panel="Stages")
+def funnel(run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Count where videos, people and clips go, by stage and reason, and write a card for every dataset."""
+    job = job_of(run, settings, config)
+    stages.funnels(job)
+    for name in job.settings.datasets():
+        stages.card(job, name)
 
 
 @app.command(rich_help_panel="Stages")

@@ -6,15 +6,17 @@ every piece is a candidate, whatever the filters say.
 """
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from moviestrip.config import CurationSettings, DatasetSettings, OfficialSource, PreparedSource, suggestion
 from moviestrip.curate.filters import APPEARANCE, FILTERS, Candidate, Keypoints, visible_count, visible_runs
+from moviestrip.curate.tube import corners
 from moviestrip.errors import ConfigError, FatalError
 from moviestrip.skeleton import BODY_25, HMMR_25
 from moviestrip.tables import ATTRIBUTES, CLIPS, empty, stack
@@ -187,6 +189,23 @@ def _between(starts: np.ndarray, first_frame: int, end: int) -> int:
 def verdicts(clip_id: str, clip: Candidate, settings: CurationSettings) -> list[dict]:
     """What every filter says of a clip, as rows of the attributes table."""
     return [{"clip_id": clip_id, "filter": name, **vars(judge(clip, settings))} for name, judge in FILTERS.items()]
+
+
+def boxes_of_clips(
+    tracks: pd.DataFrame, settings: CurationSettings
+) -> Callable[[Mapping[str, Any]], Float[np.ndarray, "frames 4"]]:
+    """From a row of CLIPS to the person's box in each frame: left, top, right, bottom in pixels, NaN where unseen."""
+    people = {(person.video_id, person.track): person for person in tracked_people(tracks)}
+
+    def boxes_of(clip: Mapping[str, Any]) -> Float[np.ndarray, "frames 4"]:
+        person = people[clip["video_id"], clip["track"]]
+        first = clip["first_frame"] - person.first_frame
+        boxes = np.concatenate(
+            corners(person.keypoints[first : first + clip["n_frames"]], settings.minimum_confidence), 1
+        )
+        return np.where(np.isfinite(boxes), boxes, np.nan)
+
+    return boxes_of
 
 
 def select(clips: pd.DataFrame, attributes: pd.DataFrame, except_for: Collection[str] = ()) -> pd.DataFrame:

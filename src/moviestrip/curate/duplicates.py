@@ -33,13 +33,13 @@ def judge_appearance(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Blur and near-duplicates of a shard's clips: (tables.ATTRIBUTES, tables.KEY_FRAMES).
 
-    `key_frames` are this shard's, `originals` what this returned of the shard before, the first time none. Only the
-    given clips are judged and become originals: give those that all other filters passed.
+    `key_frames` are this shard's, `originals` what this returned of all shards before, together. Only the given clips
+    are judged and become originals: give those that all other filters passed.
     """
     frames_of = {str(clip_id): rows for clip_id, rows in key_frames.groupby("clip_id", sort=False)}
     seen = Originals(originals)
     verdicts: dict[str, tuple[Verdict, Verdict]] = {}
-    kept = [originals]
+    kept = []
     for video_id, of_video in clips.groupby("video_id", sort=True):
         accepted = []
         for clip_id in of_video["clip_id"]:
@@ -80,18 +80,18 @@ def near_duplicate(
 
 
 def original_of(
-    clip_id: str, key_frames: pd.DataFrame, earlier: pd.DataFrame, originals: pd.DataFrame
+    clip_id: str, key_frames: pd.DataFrame, earlier: pd.DataFrame, own: pd.DataFrame
 ) -> tuple[str, int] | None:
     """The video that a near-duplicate repeats, and the bits between them; None if there is nothing to compare.
 
-    `earlier` are the originals up to the shard before, `originals` those up to the clip's own shard.
+    `earlier` are the originals of all shards before, `own` those of the clip's shard.
     """
     rows = key_frames[key_frames["clip_id"] == clip_id]
     if rows.empty:
         return None
     video_id = str(rows["video_id"].iloc[0])
-    known = originals["clip_id"].isin(earlier["clip_id"]) | (originals["video_id"] < video_id)
-    bits, original = Originals(originals[known]).nearest(hashes_of(usable(rows)), video_id)
+    before = pd.concat([earlier, own[own["video_id"] < video_id]])
+    bits, original = Originals(before).nearest(hashes_of(usable(rows)), video_id)
     return None if math.isnan(bits) else (original, int(bits))
 
 

@@ -31,16 +31,21 @@ class Dataset:
         planned: Sequence[Mapping[str, Any]],
         results_folder: Path,
         fetching: FetchSettings | None = None,
+        retry: bool = False,
     ) -> pd.DataFrame:
         """Bring in and validate a shard's videos, given the entries of its plan: (tables.VIDEOS)."""
         entries = [PlannedVideo.from_plan(entry) for entry in planned]
-        return fetch_shard(self.name, self.settings, shard, entries, results_folder, fetching)
+        return fetch_shard(self.name, self.settings, shard, entries, results_folder, fetching, retry)
 
     def clips(
-        self, videos: pd.DataFrame, people: pd.DataFrame, curation: CurationSettings
+        self,
+        videos: pd.DataFrame,
+        people: pd.DataFrame,
+        curation: CurationSettings,
+        shots: pd.DataFrame | None = None,
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Candidate clips and filter verdicts: (tables.CLIPS, tables.ATTRIBUTES)."""
-        return curate_shard(self.name, self.settings, videos, people, curation)
+        return curate_shard(self.name, self.settings, videos, people, curation, shots)
 
     def labels(self, clips: pd.DataFrame, people: pd.DataFrame, curation: CurationSettings) -> pd.DataFrame:
         """Labels of every frame of the given clips: (tables.LABELS)."""

@@ -30,7 +30,7 @@ def check_dataset(name: str, run: RunFolder) -> DatasetReport:
     shards = run.shards(name)
     videos = read_tables([run.videos(name, shard) for shard in shards], VIDEOS)
     clips = read_tables([run.clips(name, shard) for shard in shards], CLIPS)
-    attributes = read_tables([run.attributes(name, shard) for shard in shards], ATTRIBUTES)
+    attributes = read_tables([file for shard in shards for file in run.verdicts(name, shard)], ATTRIBUTES)
     labels = read_tables([run.labels(name, shard) for shard in shards], LABELS)
     return report_on(videos, clips, attributes, labels)
 

@@ -26,6 +26,7 @@ from moviestrip.download.journal import (
     download_id_of,
     file_name,
     is_kept,
+    policy_of,
     lock_path,
     locked,
     partial_path,
@@ -116,6 +117,7 @@ class _Fetcher:
     def __init__(self, folder: Path, settings: FetchSettings, via: Via, retry: bool, stop: threading.Event):
         self._folder, self._settings, self._via, self._retry, self._stop = folder, settings, via, retry, stop
         self._client = Client(folder, settings, stop)
+        self._policy = policy_of(settings)
         self._unreachable: dict[str, int] = {}
 
     def download(self, url: str) -> Download:
@@ -144,6 +146,8 @@ class _Fetcher:
         return next((path for path in found if path.suffix != ".json"), None)
 
     def _stands(self, record: Download) -> bool:
+        if record.status == "refused":
+            return record.policy == self._policy and not self._retry
         return is_kept(self._folder, record) or (record.status in FINAL and not self._retry)
 
     def _tried(self, url: str, download_id: str) -> Download:
@@ -153,7 +157,9 @@ class _Fetcher:
         except QuarantineError as error:
             self._unreachable.pop(host, None)
             discard(partial_path(self._folder, download_id))
-            return Download(download_id, url, cast(Status, error.reason), _one_line(error.detail))
+            status = cast(Status, error.reason)
+            policy = self._policy if status == "refused" else ""
+            return Download(download_id, url, status, _one_line(error.detail), policy=policy)
         except RetryableError as error:
             if isinstance(error, UnreachableError):
                 self._unreachable[host] = self._unreachable.get(host, 0) + 1

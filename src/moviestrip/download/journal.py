@@ -16,11 +16,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
+from moviestrip.config import FetchSettings
 from moviestrip.errors import StorageError
 from moviestrip.storage import write_json
 
 Status = Literal["ok", "transient", "permanent", "bad_video", "refused"]
 FINAL: tuple[Status, ...] = ("permanent", "bad_video", "refused")
+POLICY = {"terms_accepted", "robots", "private_addresses", "maximum_megabytes", "maximum_seconds"}  # what refuses
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,12 @@ class Download:
     title: str = ""  # of a post, as its site says; never part of a path
     uploader: str = ""
     licence: str = ""
+    policy: str = ""  # digest of the settings that refused it: under others it is tried again
+
+
+def policy_of(settings: FetchSettings) -> str:
+    """Digest of the settings that decide what is refused."""
+    return hashlib.sha256(settings.model_dump_json(include=POLICY).encode()).hexdigest()[:16]
 
 
 def download_id_of(url: str) -> str:

@@ -27,7 +27,7 @@ def read_truth(name: str, run: RunFolder, body: Body) -> Truth:
             f"{', '.join(known) or 'none'}"
         )
     clips = read_tables([run.clips(name, shard) for shard in shards], CLIPS)
-    clips = selected(clips, read_tables([run.attributes(name, shard) for shard in shards], ATTRIBUTES))
+    clips = selected(clips, read_tables([file for shard in shards for file in run.verdicts(name, shard)], ATTRIBUTES))
     clips = clips[clips["split"] == "test"].sort_values("clip_id", ignore_index=True)
     if clips.empty:
         raise ConfigError(f"--truth {name}: no clip of its test split passed curation in {run.root}")

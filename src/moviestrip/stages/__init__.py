@@ -4,23 +4,25 @@ Nothing here computes; the floors below do. Paths come from the run's layout and
 workflow handed over, so that a stage cannot read what its rule does not declare.
 """
 
-from moviestrip.stages.clips import annotate, curate, label
+from moviestrip.stages.clips import annotate, appearance, curate, explain, key_frames, label
 from moviestrip.stages.evaluation import claims, evaluate, ledger, table
 from moviestrip.stages.extraction import features
 from moviestrip.stages.figures import figure
 from moviestrip.stages.forecasting import evaluate_forecasts, forecast
 from moviestrip.stages.importing import import_features
 from moviestrip.stages.job import Job, selected_clips
-from moviestrip.stages.pictures import check, contact_sheet, overlays, report
+from moviestrip.stages.pictures import card, check, contact_sheet, funnels, overlays, report
 from moviestrip.stages.prediction import predict
 from moviestrip.stages.training import motion_prior, train
-from moviestrip.stages.videos import detect, fetch, track
+from moviestrip.stages.videos import detect, fetch, shots, track
 from moviestrip.stages.world import body, motions, render
 
 __all__ = [
     "Job",
     "annotate",
+    "appearance",
     "body",
+    "card",
     "check",
     "claims",
     "contact_sheet",
@@ -28,11 +30,14 @@ __all__ = [
     "detect",
     "evaluate",
     "evaluate_forecasts",
+    "explain",
     "features",
     "fetch",
     "figure",
     "forecast",
+    "funnels",
     "import_features",
+    "key_frames",
     "label",
     "ledger",
     "motion_prior",
@@ -42,6 +47,7 @@ __all__ = [
     "render",
     "report",
     "selected_clips",
+    "shots",
     "table",
     "track",
     "train",

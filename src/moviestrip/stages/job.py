@@ -80,7 +80,7 @@ def selected_clips(job: Job, datasets: Sequence[str], splits: Sequence[str] | No
 
     shards = [(dataset, shard) for dataset in datasets for shard in job.run.shards(dataset)]
     clips = tables.read_tables([job.run.clips(*shard) for shard in shards], tables.CLIPS)
-    attributes = tables.read_tables([job.run.attributes(*shard) for shard in shards], tables.ATTRIBUTES)
+    attributes = tables.read_tables([file for shard in shards for file in job.run.verdicts(*shard)], tables.ATTRIBUTES)
     chosen = selected(clips, attributes)
     if splits is not None:
         chosen = chosen[chosen["split"].isin(splits)]
@@ -122,6 +122,6 @@ def selected_in_shard(job: Job, dataset: str, shard: str) -> tuple[pd.DataFrame,
     """Clips of one shard that passed every filter, and the files that say so."""
     from moviestrip.curate.clips import selected
 
-    inputs = {"clips": job.run.clips(dataset, shard), "attributes": job.run.attributes(dataset, shard)}
-    clips = selected(read_table(inputs["clips"], tables.CLIPS), read_table(inputs["attributes"], tables.ATTRIBUTES))
-    return clips, inputs
+    path, verdicts = job.run.clips(dataset, shard), job.run.verdicts(dataset, shard)
+    clips = selected(read_table(path, tables.CLIPS), tables.read_tables(verdicts, tables.ATTRIBUTES))
+    return clips, {"clips": path, **{file.parent.parent.name: file for file in verdicts}}

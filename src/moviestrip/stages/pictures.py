@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from moviestrip.config import DatasetSettings, ReportSettings
 from moviestrip.stages.job import Job
+from moviestrip.storage import write_text
 
 if TYPE_CHECKING:
     from moviestrip.datasets.check import DatasetReport
@@ -74,6 +75,22 @@ def contact_sheet(job: Job, dataset: str) -> Path:
     shards = job.run.shards(dataset)
     job.record(path, "contact sheet", {f"labels:{shard}": job.run.labels(dataset, shard) for shard in shards})
     return path
+
+
+def card(job: Job, dataset: str) -> Path:
+    """Write what anyone who uses a dataset should know of it."""
+    from moviestrip.datasets.card import card_of
+
+    path = job.run.card(dataset)
+    write_text(path, card_of(dataset, job.settings.datasets()[dataset], job.run, job.settings.config()))
+    return path
+
+
+def funnels(job: Job) -> None:
+    """Count where videos, people and clips go, dataset by dataset."""
+    from moviestrip.datasets.funnel import funnels_of, write_funnels
+
+    write_funnels(job.run.funnel, funnels_of(job.run, list(job.settings.datasets())))
 
 
 def report(job: Job) -> None:

@@ -80,14 +80,16 @@ def fetch_shard(
     planned: Sequence[PlannedVideo],
     results_folder: Path,
     settings: FetchSettings | None = None,
+    retry: bool = False,
 ) -> pd.DataFrame:
     """Bring in and validate the shard's videos: (tables.VIDEOS), one row a planned video, in its order.
 
-    `results_folder` is results/<name>; a rendered dataset's files must already lie in its world/ folder.
+    `results_folder` is results/<name>; a rendered dataset's files must already lie in its world/ folder. `retry` asks
+    again for what was found to be gone, or no video.
     """
     digest = _digest_once()
     settings = settings or FetchSettings()
-    with _bringer(name, dataset, shard, planned, results_folder, settings, digest) as bring:
+    with _bringer(name, dataset, shard, planned, results_folder, settings, digest, retry) as bring:
         rows = [
             _row(name, shard, video, bring, results_folder, dataset.fps, digest, settings.maximum_seconds)
             for video in track(planned, f"fetch {name}/{shard}", len(planned))
@@ -114,6 +116,7 @@ def _bringer(
     results: Path,
     settings: FetchSettings,
     digest: Digest,
+    retry: bool,
 ) -> Iterator[Bring]:
     """How one planned video becomes a local file; a `QuarantineError` says why it does not."""
     source = dataset.source
@@ -121,7 +124,7 @@ def _bringer(
     if isinstance(source, LinksSource):
         kept = downloads_folder(settings, results)
         urls = dict.fromkeys(video.url for video in planned if video.url)
-        coming = cast(Generator[Download], download_all(urls, kept, settings, source.via))
+        coming = cast(Generator[Download], download_all(urls, kept, settings, source.via, retry))
         with contextlib.closing(coming):  # so that an error ends the transfers that are under way
             downloads = _Downloads(coming, kept, settings, source, digest)
             packages = [each for each in source.lists if isinstance(each, PackageSource)]

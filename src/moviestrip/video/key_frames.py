@@ -58,8 +58,9 @@ def _of_video(
     wanted: dict[int, list[tuple[str, int, Box]]] = {}
     for clip in clips:
         boxes = boxes_of(clip)
-        for frame in spread(clip["n_frames"], count):
-            wanted.setdefault(clip["first_frame"] + int(frame), []).append((clip["clip_id"], int(frame), boxes[frame]))
+        first = clip["first_frame"]
+        for frame in spread(first, clip["n_frames"], count):
+            wanted.setdefault(first + int(frame), []).append((clip["clip_id"], int(frame), boxes[frame]))
     rows: list[dict[str, Any]] = []
     last = max(wanted)
     for index, image in enumerate(frames_of(video_id)):
@@ -77,10 +78,14 @@ def _of_video(
     )
 
 
-def spread(n_frames: int, count: int) -> Int[np.ndarray, " count"]:
-    """The frames in the middle of `count` equal parts of a clip; all frames of a shorter one."""
-    count = min(count, n_frames)
-    return (2 * np.arange(count) + 1) * n_frames // (2 * count)
+def spread(first_frame: int, n_frames: int, count: int) -> Int[np.ndarray, " chosen"]:
+    """At least `count` frames of a clip that begins at a frame of its video, at most all and fewer than twice as many.
+
+    They are even in the video, not in the clip: a copy of the video, in which the tracker begins or ends somewhat
+    earlier, is looked at in the same pictures.
+    """
+    step = 1 << max(1, n_frames // count).bit_length() - 1  # a power of two: clips of about one length agree on it
+    return np.arange(-first_frame % step, n_frames, step)
 
 
 def picture_hash(image: Image) -> tuple[str, int]:
