@@ -180,9 +180,9 @@ def test_the_summary_fits_a_terminal(summary: Summary):
 
 
 def test_detection_in_pieces_finds_what_the_whole_does(film: Path, pipeline: Pipeline, monkeypatch):
-    whole = detect(open_footage(film), pipeline.detector, 8)
+    whole = detect(open_footage(film), pipeline.detector, 8, 80)
     monkeypatch.setattr(demo_people, "FRAMES_AT_ONCE", 13)
-    pieces = detect(open_footage(film), pipeline.detector, 8)
+    pieces = detect(open_footage(film), pipeline.detector, 8, 80)
     pd.testing.assert_frame_equal(pieces, whole, check_dtype=False)
     assert whole.groupby("frame").size().tolist() == [1] * 5 + [2] * 5 + [3] * 4 + [2] * 16
 

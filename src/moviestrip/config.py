@@ -696,6 +696,12 @@ class DatasetSettings(Section):
     consent: str = Field(
         "", description="What those filmed agreed to, as far as it is known; printed on the data card."
     )
+    smallest_person_px: float = Field(
+        80,
+        ge=20,
+        description="Smaller people are not looked for by the embedded detector where there are several: the larger, "
+        "the faster (docs/detector.md).",
+    )
     keypoints: Path | None = Field(
         None,
         description="A folder with a detector's JSON of these videos, a folder a video named as its file (or id): then "

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from moviestrip.config import CurationSettings, DatasetSettings
-from moviestrip.curate.clips import BENCHMARK, clip_id_of, curate_shard, filters_of, funnel, select, selected
+from moviestrip.curate.clips import BENCHMARK, clip_id_of, curate_shard, filters_of, select, selected
 from moviestrip.curate.filters import APPEARANCE, FILTERS
 from moviestrip.errors import ConfigError, FatalError
 from moviestrip.tables import (
@@ -115,15 +115,6 @@ def test_an_empty_shard_is_two_empty_tables(tmp_path):
     clips, attributes = curate_shard("d", dataset(), videos("v"), empty(TRACKS), SETTINGS)
     write_table(tmp_path / "clips.parquet", clips, CLIPS)
     write_table(tmp_path / "attributes.parquet", attributes, ATTRIBUTES)
-    assert funnel(clips, attributes)["clips"].tolist() == [0] * (1 + len(FILTERS))
-
-
-def test_the_funnel_counts_what_each_filter_leaves():
-    people = table(track("v", 0, range(20)), track("v", 1, range(5)), track("v", 2, range(12), visible=5))
-    clips, attributes = curate_shard("d", dataset(), videos("v"), people, SETTINGS)
-    steps = funnel(clips, attributes).set_index("stage")
-    assert steps.loc[["candidates", "length", "visible_keypoints"], "clips"].tolist() == [3, 2, 1]
-    assert steps.loc["mean_confidence", "frames"] == 20
 
 
 def shots(video_id, *starts, n_frames=100):
@@ -210,8 +201,6 @@ def test_what_pictures_show_counts_where_it_is_known():
     judged = pd.concat([attributes, looks], ignore_index=True)
     assert selected(clips, judged)["track"].tolist() == [0]
     assert select(clips, judged, except_for=["near_duplicate"])["track"].tolist() == [0, 1]
-    assert funnel(clips, judged)["stage"].tolist() == ["candidates", *FILTERS, *APPEARANCE]
-    assert funnel(clips, judged)["clips"].tolist()[-2:] == [2, 1]
 
 
 def test_of_a_release_with_annotation_no_filter_is_forgotten():

@@ -199,12 +199,16 @@ def test_a_program_that_cannot_start_stops_the_stage_and_is_told_with_the_key(tm
 
 def test_the_command_is_openposes():
     settings = DetectorSettings(command="/opt/openpose.bin --model_folder '/my models'")
-    command = openpose.command_line(settings, 3)
+    command = openpose.command_line(settings, 3, 80)
     assert command[:3] == ["/opt/openpose.bin", "--model_folder", "/my models"]
     assert command[3:] == ["--model_pose", "BODY_25", "--display", "0", "--render_pose", "0"]
-    embedded = openpose.command_line(DetectorSettings(landmark_model="lite", finder="blazepose"), 3)
+    embedded = openpose.command_line(DetectorSettings(landmark_model="lite", finder="blazepose"), 3, 80)
     assert embedded[:3] == [sys.executable, "-m", "moviestrip.pose.program"]
     assert "lite" in embedded and embedded[embedded.index("--number_people_max") + 1] == "3"
+    assert "--smallest_person" not in embedded
+    several = openpose.command_line(DetectorSettings(finder="movenet"), 3, 120)
+    assert several[several.index("--smallest_person") + 1] == "120"
+    assert "--smallest_person" not in openpose.command_line(DetectorSettings(finder="movenet"), 1, 120)
 
 
 def test_auto_takes_movenet_for_several_people_where_it_can_be_had_and_says_once_that_it_cannot(

@@ -54,6 +54,9 @@ def demo(
     focal: Annotated[float | None, typer.Option(min=1, help="In pixels, if not the picture's diagonal.")] = None,
     minimum_detections: Annotated[int, typer.Option(min=1, help="Leave out who is found more rarely.")] = 25,
     maximum_people: Annotated[int, typer.Option(min=1, help="Looked for in each frame.")] = 8,
+    smallest_person: Annotated[
+        float | None, typer.Option(min=20, help="In pixels; the larger, the faster. [default: a sixth of the height]")
+    ] = None,
     tracker: Annotated[
         Literal["moviestrip", "detect-and-track"] | None, typer.Option(help="If not the configured one.")
     ] = None,
@@ -79,6 +82,7 @@ def demo(
         focal_px=focal,
         minimum_detections=minimum_detections,
         maximum_people=maximum_people,
+        smallest_person_px=smallest_person,
         device=device,
     )
     for line in run_demo(request, pipeline_of(settings, tracker)).lines():

@@ -221,19 +221,3 @@ def select(clips: pd.DataFrame, attributes: pd.DataFrame, except_for: Collection
 def selected(clips: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
     """The clips that are used: all their filters passed, also those on pictures where they have been asked."""
     return select(clips, attributes)
-
-
-def funnel(clips: pd.DataFrame, attributes: pd.DataFrame) -> pd.DataFrame:
-    """Clips and frames left after each filter in turn: columns stage, clips, frames.
-
-    The filters on pictures are stages where they have been asked.
-    """
-    asked = set(attributes["filter"])
-    left = clips
-    rows = [("candidates", len(left), int(left["n_frames"].sum()))]
-    for name in [*FILTERS, *(name for name in APPEARANCE if name in asked)]:
-        judged = attributes[attributes["filter"] == name]
-        failed = judged.loc[~judged["passed"].astype(bool), "clip_id"]
-        left = left[~left["clip_id"].isin(failed)]
-        rows.append((name, len(left), int(left["n_frames"].sum())))
-    return pd.DataFrame(rows, columns=["stage", "clips", "frames"])

@@ -42,13 +42,21 @@ class TrackedPerson:
         return Tube(str(self.identity), VIDEO, frames, self.box_center_px, self.box_scale)
 
 
-def detect(footage: Footage, settings: DetectorSettings, maximum_people: int) -> pd.DataFrame:
+def detect(
+    footage: Footage, settings: DetectorSettings, maximum_people: int, smallest_person_px: float
+) -> pd.DataFrame:
     """DETECTIONS of the whole footage, a piece at a time."""
     frames, parts = footage.frames(), []
     for first in range(0, footage.n_frames, FRAMES_AT_ONCE):
         count = min(FRAMES_AT_ONCE, footage.n_frames - first)
         video = pd.DataFrame({"video_id": [VIDEO], "status": ["ok"], "n_frames": [count]})
-        found = detect_shard(video, lambda _: islice(frames, FRAMES_AT_ONCE), settings, maximum_people)
+        found = detect_shard(
+            video,
+            lambda _: islice(frames, FRAMES_AT_ONCE),
+            settings,
+            maximum_people,
+            smallest_person_px=smallest_person_px,
+        )
         (problem,) = found.answers["reason"]
         if problem:
             raise FatalError(f"{problem}; the detector must answer every frame in OpenPose's JSON")

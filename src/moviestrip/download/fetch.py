@@ -26,10 +26,10 @@ from moviestrip.download.journal import (
     download_id_of,
     file_name,
     is_kept,
-    policy_of,
     lock_path,
     locked,
     partial_path,
+    policy_of,
     read_download,
     write_download,
 )

@@ -71,7 +71,8 @@ def _detected(job: Job, videos: pd.DataFrame) -> "Detected":
     dataset, detector = job.settings.section(DatasetSettings), job.settings.section(DetectorSettings)
     if dataset.keypoints is not None:
         return import_keypoints(videos, dataset.keypoints, detector.model_pose, shown_at)
-    return detect_shard(videos, job.frames_of(videos), detector, dataset.source.people, job.run.root)
+    people, smallest_px = dataset.source.people, dataset.smallest_person_px
+    return detect_shard(videos, job.frames_of(videos), detector, people, job.run.root, smallest_px)
 
 
 def track(job: Job, dataset: str, shard: str) -> None:
