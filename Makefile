@@ -50,6 +50,9 @@ bench: setup
 	$(BIN)/python -m benchmarks.run
 	$(BIN)/python -m benchmarks.dtw
 	$(BIN)/python -m benchmarks.labels
+	$(BIN)/python -m benchmarks.fetch
+	$(BIN)/python -m benchmarks.decode
+	$(BIN)/python -m benchmarks.detect
 
 clean:
 	rm -rf results

@@ -85,7 +85,8 @@ def files_of_shard(run: RunFolder, dataset: str, shard: str) -> list[Path]:
     found: list[Path] = []
     for name, method in inspect.getmembers(RunFolder, inspect.isfunction):
         if list(inspect.signature(method).parameters) == ["self", "dataset", "shard"]:
-            found.append(getattr(run, name)(dataset, shard))
+            files = getattr(run, name)(dataset, shard)
+            found += files if isinstance(files, list) else [files]
     for backbone in ("blazepose-full", "resnet50-spin"):
         for occluded in (False, True):
             files: FeatureFiles = run.features(backbone, dataset, shard, occluded)

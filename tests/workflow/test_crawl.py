@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import cv2
 import pytest
 import yaml
 
@@ -17,14 +18,14 @@ from moviestrip.config import PackageSource, load_dataset
 from moviestrip.layout import RunFolder
 from moviestrip.parts import extract_member, fetch_package
 from moviestrip.tables import ATTRIBUTES, CLIPS, DETECTIONS, LABELS, VIDEOS, read_table, read_tables
-from moviestrip.video.decode import frames
+from moviestrip.video.decode import Image, frames
 from moviestrip.video.fetch import video_id_of
 from tests.workflow.crowd import Crowd, crowd, outcome_of
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 LINKS, FETCHED, DETECTED, A_SHARD = 28_272, 2_048, 128, 64
-PARTS, PART_FRAMES, WIDTH_PX = 12, 16, 320
+PARTS, PART_FRAMES, SIZE_PX = 12, 16, (320, 180)
 DATASET = {
     "role": "pseudo2d", "title": "Crowd", "licence": "of a test", "supervision": "pseudo_2d", "tube": "tracks",
     "split": "train",
@@ -51,14 +52,13 @@ def videos(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> list[P
     return [_part(folder / f"{number}.mp4", images) for number in range(PARTS)]
 
 
-def _part(path: Path, images: Iterator) -> Path:
+def _part(path: Path, images: Iterator[Image]) -> Path:
+    shown = [cv2.resize(next(images), SIZE_PX, interpolation=cv2.INTER_AREA) for _ in range(PART_FRAMES)]
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25)
-        for _ in range(PART_FRAMES):
-            frame = av.VideoFrame.from_ndarray(next(images), format="rgb24")
-            frame = frame.reformat(width=WIDTH_PX, height=2 * round(WIDTH_PX * frame.height / frame.width / 2))
-            stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, "yuv420p"
-            container.mux(stream.encode(frame))
+        stream.width, stream.height, stream.pix_fmt = *SIZE_PX, "yuv420p"
+        for image in shown:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     return path
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from moviestrip.pose.keypoint_json import Detected
 
 
-def fetch(job: Job, dataset: str, shard: str, fetching: FetchSettings, retry: bool = False) -> pd.DataFrame:
+def fetch(
+    job: Job, dataset: str, shard: str, fetching: FetchSettings | None = None, retry: bool = False
+) -> pd.DataFrame:
     """Bring in the shard's videos and check every frame of them."""
     from moviestrip.video.fetch import unfinished
 
