@@ -16,7 +16,7 @@ from moviestrip.config import CurationSettings
 from moviestrip.errors import FatalError
 from moviestrip.tables import KEY_FRAMES, read_table, write_table
 from moviestrip.video.decode import frames
-from moviestrip.video.key_frames import blur, key_frames_of, picture_hash, sharpness, spread
+from moviestrip.video.key_frames import blur, key_frames_of, picture_hash, sharpness, spread, within_bars
 from tests.video.scenes import HEIGHT_PX, WIDTH_PX, scene, texture, write_frames
 from tests.video.video_files import number_of, numbered
 
@@ -147,6 +147,26 @@ def test_a_hash_survives_encoding_resizing_and_light_but_not_another_scene(tmp_p
     for other in (next(frames(path)), small, darker, blurred(image, 2)):
         assert apart(image, other) <= 31
     assert all(apart(image, detailed(seed)) > 70 for seed in range(6, 12))
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+@pytest.mark.parametrize(("top_px", "left_px"), [(8, 0), (30, 0), (0, 40), (24, 24)])
+def test_a_hash_survives_bars(tmp_path: Path, colour: int, top_px: int, left_px: int):
+    image = detailed(5)
+    sides = (top_px, top_px, left_px, left_px)
+    framed = cv2.copyMakeBorder(image, *sides, cv2.BORDER_CONSTANT, value=(colour,) * 3)
+    path = write_frames(tmp_path / "framed.mp4", [framed] * 3)
+    assert apart(image, next(frames(path))) <= 31
+    np.testing.assert_array_equal(within_bars(framed), image)
+    np.testing.assert_array_equal(within_bars(image), image)
+
+
+def test_sky_and_plain_pictures_are_no_bars():
+    image = detailed(6)
+    image[:60] = 200
+    np.testing.assert_array_equal(within_bars(image), image)
+    plain = np.full((90, 160, 3), 30, np.uint8)
+    np.testing.assert_array_equal(within_bars(plain), plain)
 
 
 def test_a_plain_frame_says_so():

@@ -73,8 +73,10 @@ class Handler(BaseHTTPRequestHandler):
         fault, video = fault_of(self.path), self.server.video_of(self.path)
         if fault == GONE:
             self._answer(404, b"gone")
-        elif fault == ALWAYS_BUSY or (fault == BUSY_ONCE and times == 1):
-            self._answer(429, b"later", ("Retry-After", "0" if fault == BUSY_ONCE else "3600"))
+        elif fault == ALWAYS_BUSY:
+            self._answer(503, b"later")  # a longer Retry-After would be kept for the whole host, as it should
+        elif fault == BUSY_ONCE and times == 1:
+            self._answer(429, b"soon", ("Retry-After", "0"))
         elif fault == CUT_SHORT:
             self._cut_short(video)
         elif fault == ENDLESS:

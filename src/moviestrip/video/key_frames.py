@@ -28,6 +28,7 @@ MARGIN = 0.1  # of the diagonal, round the box: keypoints lie inside the body
 BLUR_PX = 11  # width of the mean filter that blurs (scikit-image's)
 BORDER_PX = (2, 1)  # left out at either end, where the filters see beyond the picture (scikit-image's)
 MINIMUM_SIDE_PX = BLUR_PX + sum(BORDER_PX)  # of a picture that can be judged
+BAR_SPREAD = 32  # grey levels by which compression moves a bar's colour
 HASHED_SIDE_PX = 512  # PDQ's reference program shrinks larger pictures to this first
 
 Row = Mapping[Any, Any]
@@ -88,8 +89,25 @@ def spread(first_frame: int, n_frames: int, count: int) -> Int[np.ndarray, " cho
     return np.arange(-first_frame % step, n_frames, step)
 
 
+def within_bars(image: Image) -> Image:
+    """A frame without the bars that fill it up at top and bottom, left and right, so that a repost is known again.
+
+    Bars are of one colour, and as much is taken off on both sides: the sky at one edge alone is part of the picture.
+    """
+    for axis in (0, 1):
+        lines = image if axis == 0 else image.swapaxes(0, 1)
+        colour = np.median(np.concatenate([lines[0], lines[-1]]), axis=0)
+        plain = np.abs(lines - colour).max(axis=(1, 2)) <= BAR_SPREAD
+        width_px = min(int(np.argmin(plain)), int(np.argmin(plain[::-1])))
+        if width_px > 0 and not plain.all():
+            lines = lines[width_px : len(lines) - width_px]
+            image = lines if axis == 0 else lines.swapaxes(0, 1)
+    return np.ascontiguousarray(image)
+
+
 def picture_hash(image: Image) -> tuple[str, int]:
-    """PDQ of a whole frame: 64 hexadecimal digits, and its quality from 0 (a plain picture) to 100."""
+    """PDQ of a whole frame within its bars: 64 hexadecimal digits, and its quality from 0 (plain) to 100."""
+    image = within_bars(image)
     height_px, width_px = image.shape[:2]
     if max(height_px, width_px) > HASHED_SIDE_PX:
         size = (min(width_px, HASHED_SIDE_PX), min(height_px, HASHED_SIDE_PX))
