@@ -29,7 +29,7 @@ PARTS, PART_FRAMES, SIZE_PX = 12, 16, (320, 180)
 DATASET = {
     "role": "pseudo2d", "title": "Crowd", "licence": "of a test", "supervision": "pseudo_2d", "tube": "tracks",
     "split": "train",
-    "source": {"kind": "links", "people": 2, "lists": [{"kind": "table", "path": "links.csv"}]},
+    "source": {"kind": "links", "people": 1, "lists": [{"kind": "table", "path": "links.csv"}]},
 }  # fmt: skip
 CONFIG = {
     "name": "crowd", "datasets": ["crowd"], "variants": [], "tables": ["hmmr-1"],

@@ -76,7 +76,9 @@ def _list(lines: Sequence[str]) -> str:
 
 def _facts(name: str, settings: DatasetSettings) -> list[tuple[str, str]]:
     supervision = {"full_3d": "3D truth", "truth_2d": "2D truth", "pseudo_2d": "what a detector sees (pseudo-labels)"}
-    consent = settings.consent or "Not known. Nothing is said about what those filmed agreed to."
+    nobody_real = isinstance(settings.source, RenderedSource)
+    unknown = "Not known. Nothing is said about what those filmed agreed to."
+    consent = settings.consent or ("Nobody real is filmed." if nobody_real else unknown)
     return [
         ("name", f"`{name}`"),
         ("takes the place of", settings.plays or "none of the papers' datasets"),
