@@ -5,12 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from moviestrip.config import Config, ScaleSettings, VariantSettings, load_variant, variant_files, variant_names
 from moviestrip.layout import RunFolder
-from moviestrip.models.model import MotionModel, design_of, parameter_count
-from moviestrip.models.pose_forecast import WINDOW_FRAMES
 from moviestrip.papers.printed import PAPERS, table_names
 from moviestrip.papers.table import cells_of
 from moviestrip.papers.worlds import variant_of
@@ -134,6 +131,8 @@ def shown(value: Any) -> str:
 
 def input_frames(variant: VariantSettings, scale: ScaleSettings) -> int:
     """How many frames a model is shown at once, as TCMR's Table 4 counts them: a window of its training."""
+    from moviestrip.models.pose_forecast import WINDOW_FRAMES
+
     if variant.encoder == "none":
         return 1
     return WINDOW_FRAMES if variant.encoder == "pose-forecast" else variant.clip_frames or scale.clip_frames
@@ -141,6 +140,10 @@ def input_frames(variant: VariantSettings, scale: ScaleSettings) -> int:
 
 def parameters_of(variant: VariantSettings, scale: ScaleSettings, backbone: str) -> dict[str, int]:
     """How many numbers each part of a variant's model learns at a scale."""
+    import torch  # takes seconds, and every start of the workflow reads this module
+
+    from moviestrip.models.model import MotionModel, design_of, parameter_count
+
     with torch.device("meta"):  # shapes only: at the papers' width a model is hundreds of megabytes
         model = MotionModel(design_of(variant, scale, FEATURE_SIZES[backbone]))
     counts = {part: parameter_count(module) for part, module in model.named_children()}
