@@ -91,6 +91,10 @@ class RunFolder:
         folder, name = self.root / "features" / backbone / dataset, f"{shard}.occluded" if occluded else shard
         return FeatureFiles(*(folder / f"{name}.{suffix}" for suffix in ("h5", "index.parquet", "crops.parquet")))
 
+    def complete(self, kind: str, dataset: str) -> Path:
+        """An empty file: every shard of the dataset has its `labels`, or its `features/<backbone>`."""
+        return self.root / "complete" / kind / f"{dataset}.done"
+
     def model(self, variant: str, seed: int) -> Path:
         return self.root / "models" / variant / f"seed-{seed}"
 

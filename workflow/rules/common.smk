@@ -124,18 +124,30 @@ def feature_files(backbone, datasets, occluded=False):
     ]
 
 
+def all_labels(datasets):
+    """Marks that all shards of some datasets have clips, verdicts and labels."""
+    return [str(RUN.complete("labels", dataset)) for dataset in datasets]
+
+
+def all_features(backbone, datasets, occluded=False):
+    """Marks that all shards of some datasets have features."""
+    suffix = ".occluded" if occluded else ""
+    kind = f"features/{backbone}"
+    return [str(RUN.complete(kind, f"{dataset}{suffix}")) for dataset in datasets]
+
+
 def learning_features(variant):
     """Features that a variant learns from, occluded copies among them where it wants them."""
     backbone, datasets = BACKBONE_OF[variant], trained_on(variant)
-    files = feature_files(backbone, datasets)
+    marks = all_features(backbone, datasets)
     if VARIANTS[variant].occluded_copies:
-        files += feature_files(backbone, datasets, occluded=True)
-    return files
+        marks += all_features(backbone, datasets, occluded=True)
+    return marks
 
 
 def scored_features(variant):
     """Features that a variant is tested on."""
-    return feature_files(BACKBONE_OF[variant], TEST_DATASETS)
+    return all_features(BACKBONE_OF[variant], TEST_DATASETS)
 
 
 def for_each_scored(kind):
@@ -159,15 +171,14 @@ SCORED = " ".join(f"--dataset {name}" for name in TEST_DATASETS)
 
 def everything():
     """Every table and feature file of the run, in the middle of the workflow as well as at its end."""
-    kinds = ("videos", "clips", "attributes", "labels")
-    files = [file for kind in kinds for file in shard_files(kind, DATASETS)]
+    files = shard_files("videos", DATASETS) + all_labels(DATASETS)
     features = [file for name in VARIANTS for file in scored_features(name)]
     features += [file for name in TRAINED for file in learning_features(name)]
     files += dict.fromkeys(features)
     for kind in ("detections", "answers", "shots", "tracks"):
         files += shard_files(kind, TRACKED)
     screened = [name for name, dataset in DATASETS.items() if dataset.is_screened]
-    for kind in ("key_frames", "appearance", "originals"):
+    for kind in ("key_frames", "originals"):
         files += shard_files(kind, screened)
     files += shard_files("annotations", filter(is_official, DATASETS))
     scored = dict(variant=VARIANTS, seed=CONFIG.training_seeds, dataset=TEST_DATASETS)

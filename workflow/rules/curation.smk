@@ -94,3 +94,16 @@ rule label:
         settings=settings("dataset", "curation"),
     shell:
         "moviestrip label {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+# Whoever reads a whole dataset names its mark, not the files of every shard: with hundreds of shards and dozens of
+# models those lists would make most of the plan.
+rule all_labels:
+    input:
+        clips=lambda wildcards: shard_files("clips", [wildcards.dataset]),
+        verdicts=lambda wildcards: verdicts([wildcards.dataset]),
+        labels=lambda wildcards: shard_files("labels", [wildcards.dataset]),
+    output:
+        touch(f"{ROOT}/complete/labels/{{dataset}}.done"),
+    wildcard_constraints:
+        dataset="|".join(DATASETS) or "-",

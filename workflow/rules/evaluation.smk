@@ -4,9 +4,7 @@
 rule evaluate:
     input:
         predictions=for_each_scored("predictions"),
-        clips=shard_files("clips", TEST_DATASETS),
-        verdicts=verdicts(TEST_DATASETS),
-        labels=shard_files("labels", TEST_DATASETS),
+        labels=all_labels(TEST_DATASETS),
         body=f"{ROOT}/body.json",
     output:
         for_each_scored("scores"),

@@ -55,3 +55,16 @@ rule occluded_features:
     shell:
         "moviestrip features {wildcards.dataset} {wildcards.shard} --occluded --run {ROOT}"
         " --settings {params.settings:q} 2> {log}"
+
+
+# As `all_labels`.
+rule all_features:
+    input:
+        lambda wildcards: feature_files(
+            wildcards.backbone, [wildcards.dataset], bool(wildcards.occluded)
+        ),
+    output:
+        touch(f"{ROOT}/complete/features/{{backbone}}/{{dataset}}{{occluded}}.done"),
+    wildcard_constraints:
+        dataset="|".join(DATASETS) or "-",
+        occluded=r"(\.occluded)?",

@@ -30,16 +30,14 @@ def forecast_inputs(wildcards):
     if row == "constant-hallucinated":
         return [str(RUN.forecasts(behind, seed, dataset))]
     weights = checkpoint_of(VARIANTS[behind].weights_of or behind, seed)
-    return [weights, *feature_files(BACKBONE_OF[behind], [dataset])]
+    return [weights, *all_features(BACKBONE_OF[behind], [dataset])]
 
 
 rule forecast:
     input:
         forecast_inputs,
         body=f"{ROOT}/body.json",
-        clips=lambda wildcards: shard_files("clips", [wildcards.dataset]),
-        verdicts=lambda wildcards: verdicts([wildcards.dataset]),
-        labels=lambda wildcards: shard_files("labels", [wildcards.dataset]),
+        labels=lambda wildcards: all_labels([wildcards.dataset]),
     output:
         f"{ROOT}/forecasts/{{row}}/seed-{{seed}}/{{dataset}}.parquet",
     log:
@@ -61,9 +59,7 @@ rule forecast:
 rule evaluate_forecasts:
     input:
         forecasts=f"{ROOT}/forecasts/{{row}}/seed-{{seed}}/{{dataset}}.parquet",
-        clips=lambda wildcards: shard_files("clips", [wildcards.dataset]),
-        verdicts=lambda wildcards: verdicts([wildcards.dataset]),
-        labels=lambda wildcards: shard_files("labels", [wildcards.dataset]),
+        labels=lambda wildcards: all_labels([wildcards.dataset]),
     output:
         f"{ROOT}/forecast_scores/{{row}}/seed-{{seed}}/{{dataset}}.parquet",
     log:
