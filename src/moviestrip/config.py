@@ -308,7 +308,12 @@ class ComputeSettings(Section):
     """Where models are trained; changing it changes results in the last digits only."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="`auto` takes the GPU where there is one.")
-    processes: int = Field(1, ge=1, description="Of one training, started by torchrun: one a GPU, or cores of a CPU.")
+    processes: int = Field(
+        1,
+        ge=1,
+        description="Cores that share one training where it has no GPU, on each of its nodes; of GPUs a variant says "
+        "how many (`gpus`).",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="Of matrix products in training; predictions are always float32."
     )
@@ -825,6 +830,9 @@ class VariantSettings(Section):
     backbone: BackboneName | None = Field(None, description="Features it reads; empty for `features.backbone`.")
     frame_stride: int = Field(1, ge=1, description="Reads every n-th frame only (TCMR's Table 8: 2).")
     clip_frames: int | None = Field(None, ge=4, description="Frames of a training window; empty for scale.clip_frames.")
+    learning_rate: float | None = Field(
+        None, gt=0, description="Of its encoder; empty for scale.learning_rate, the same for every variant."
+    )
     share_3d: float = Field(0.5, ge=0, le=1, description="Of a batch: clips with 3D truth (HMMR 1/2, VIBE 13/32).")
     occluded_copies: bool = Field(False, description="Also learn from copies with objects pasted over them (TCMR).")
     losses: Literal["hmmr", "vibe"] = Field(
@@ -842,10 +850,21 @@ class VariantSettings(Section):
         "name; empty: all with a train split but wild3d.",
     )
     joints_only: tuple[str, ...] = Field((), description="Of these, datasets whose body parameters are withheld.")
+    gpus: int = Field(
+        0,
+        ge=0,
+        description="GPUs of each node that share its training, a process each; 0 takes one where there is one. "
+        "Without any, `compute.processes` cores share it.",
+    )
+    nodes: int = Field(1, ge=1, description="Nodes that share its training (docs/cluster.md).")
 
     @property
     def is_trained(self) -> bool:
         return self.weights_of is None
+
+    def scaled(self, scale: ScaleSettings) -> ScaleSettings:
+        """The scale with the learning rate that this variant has for itself."""
+        return scale if self.learning_rate is None else scale.model_copy(update={"learning_rate": self.learning_rate})
 
     @model_validator(mode="after")
     def _keys_agree(self) -> "VariantSettings":
@@ -948,8 +967,26 @@ def in_world(
     named = {key: tuple(each for asked in getattr(variant, key) for each in found(asked)) for key in DATASET_KEYS}
     if variant.datasets and not named["datasets"]:
         raise ConfigError(f"variants: '{name}' has nothing left to train on: `train_without` holds all it asks for")
+    if variant.is_trained:
+        _check_batch(name, variant, config)
     stand_in = config.features.stand_ins.get(variant.backbone, variant.backbone) if variant.backbone else None
     return variant.model_copy(update={**named, "backbone": stand_in})
+
+
+def _check_batch(name: str, variant: VariantSettings, config: Config) -> None:
+    """Every process of a training takes as many clips of a batch as the others."""
+    device, clips = config.compute.device, config.scale.batch_clips
+    shares = {
+        "gpus": variant.gpus * (device != "cpu"),
+        "compute.processes": config.compute.processes * (device != "cuda"),
+    }
+    for key, each in shares.items():
+        processes = max(each, 1) * variant.nodes
+        if clips % processes:
+            raise ConfigError(
+                f"variants: '{name}' trains in {processes} processes ({key}: {each}, nodes: {variant.nodes}), which "
+                f"cannot share scale.batch_clips: {clips} evenly; make it a multiple of {processes}"
+            )
 
 
 DATASET_KEYS = ("datasets", "joints_only")

@@ -25,6 +25,7 @@ from moviestrip.training.loop import Training, train_variant, with_lost_frames
 from moviestrip.training.optimisers import PLATEAU_PATIENCE, model_optimiser, rate_factor
 from moviestrip.training.predict import estimate, pa_mpjpe_mm
 from moviestrip.training.readout import ridge
+from moviestrip.training.state import state_file
 from tests.training.killed_run import train_to_the_end
 from tests.training.stick_world import StickBody, small_scale, stick_clips, stick_data
 
@@ -35,6 +36,7 @@ OTHER_FAMILIES = ("vibe", "ar-phi", "tcmr-ablation")
 def train(variant, name, folder, start_from=None, seed=0, data=None, **scale):
     training = Training(variant, small_scale(**scale), data or stick_data(), StickBody())
     train_variant(training, name, seed, folder, start_from)
+    state_file(folder).unlink()  # it is the caller's to remove
     return folder
 
 
@@ -96,7 +98,7 @@ def test_training_leaves_the_process_as_it_was(tmp_path, single_view):
 def test_fault_22_a_killed_training_goes_on_to_the_same_bytes(tmp_path, name):
     program = [sys.executable, "-m", "tests.training.killed_run", name, str(tmp_path / "killed")]
     process = subprocess.Popen(program, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    while not (tmp_path / "killed" / "last.pt").exists():
+    while not state_file(tmp_path / "killed").exists():
         assert process.poll() is None, "the run ended before it could be killed"
         time.sleep(0.002)
     process.kill()
@@ -104,7 +106,7 @@ def test_fault_22_a_killed_training_goes_on_to_the_same_bytes(tmp_path, name):
     assert not (tmp_path / "killed" / "checkpoint.pt").exists()
     for folder in ("killed", "whole"):
         train_to_the_end(name, tmp_path / folder)
-        assert not (tmp_path / folder / "last.pt").exists()
+        state_file(tmp_path / folder).unlink()
     for path in list((tmp_path / "killed").rglob(".*.partial")):  # what the kill left behind is never a result
         path.unlink()
     assert digest_of(tmp_path / "killed") == digest_of(tmp_path / "whole")

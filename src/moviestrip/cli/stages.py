@@ -226,12 +226,15 @@ def train(
     variant: Variant,
     seed: Seed,
     dataset: Datasets = None,
+    rendezvous: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Of a training on several nodes: the first's; run on each.")
+    ] = None,
     run: Run = None,
     settings: SettingsJson = None,
     config: ConfigFiles = None,
 ) -> None:
     """Train one variant with one seed."""
-    stages.train(job_of(run, settings, config, variant=variant), variant, seed, dataset)
+    stages.train(job_of(run, settings, config, variant=variant), variant, seed, dataset, rendezvous)
 
 
 @app.command(rich_help_panel="Stages")

@@ -16,6 +16,7 @@ from moviestrip.config import (
     ScaleSettings,
     VariantSettings,
 )
+from moviestrip.errors import ConfigError
 from moviestrip.stages.job import (
     Job,
     feature_files,
@@ -90,16 +91,52 @@ def _score_motion_prior(
     job.record(job.run.reconstruction(name, seed), "motion prior", inputs)
 
 
-def train(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
-    """Train one variant on the training clips of some datasets; validation clips choose the best step."""
+TRAIN_KEYS = ("variant", "scale", "body", "seed", "compute", "features.backbone")
+
+
+def train(
+    job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None, rendezvous: str | None = None
+) -> None:
+    """Train one variant on the training clips of some datasets; validation clips choose the best step.
+
+    Where several processes share it, this one starts them and waits for their end.
+
+    Args:
+        rendezvous: of a training on several nodes, host:port of the first.
+    """
+    from moviestrip.training.compute import processes_on_this_machine
+    from moviestrip.training.state import state_file
+    from moviestrip.training.together import is_launched, train_together
+
+    settings = job.settings.section(VariantSettings)
+    datasets = datasets or job.datasets_of(settings)
+    if is_launched():
+        return _train(job, settings, variant, seed, datasets)
+    processes = processes_on_this_machine(job.settings.section(ComputeSettings), settings.gpus)
+    if settings.nodes > 1 and rendezvous is None:
+        raise ConfigError(
+            f"nodes: '{variant}' asks for {settings.nodes}; run this on each with --rendezvous HOST:PORT of the first, "
+            f"as the workflow does on Slurm (docs/cluster.md)"
+        )
+    if processes * settings.nodes == 1:
+        _train(job, settings, variant, seed, datasets)
+    else:
+        chosen = [part for name in datasets for part in ("--dataset", name)]
+        places = ["--run", str(job.run.root), "--settings", job.settings.subset(TRAIN_KEYS)]
+        again = ["-m", "moviestrip.cli", "train", variant, str(seed), *chosen, *places]
+        train_together(again, processes, settings.nodes, rendezvous, f"{variant}-{seed}")
+    state_file(job.run.model(variant, seed)).unlink(missing_ok=True)  # only now is all there that it was kept for
+
+
+def _train(job: Job, settings: VariantSettings, variant: str, seed: int, datasets: Sequence[str]) -> None:
+    """Train in this process, whether alone or as one of several."""
     from moviestrip.body.mean_parameters import read_mean_parameters
     from moviestrip.training.compute import start_compute
     from moviestrip.training.loop import Training, train_variant
     from moviestrip.training.motion_prior import read_motion_prior
     from moviestrip.training.motions import read_motions
 
-    settings, scale = job.settings.section(VariantSettings), job.settings.section(ScaleSettings)
-    datasets = datasets or job.datasets_of(settings)
+    scale = settings.scaled(job.settings.section(ScaleSettings))
     files = _learning_files(job, datasets, settings)
     inputs = {"body": job.run.body} | feature_inputs(files)
     start = real_motions = prior = None

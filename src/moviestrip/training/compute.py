@@ -1,23 +1,27 @@
 """Where a training runs: on which device, in how many processes, in which precision.
 
-Several processes (started by torchrun) each take a share of every batch. A loss is a mean over the whole batch, of
-which each process holds its part: parts are divided by the count of all processes, so that they, and their gradients,
-simply add up. One process and many therefore follow the same curve, but for the order of additions and for dropout.
+Several processes (started by torchrun, or as `training.together` does) each take a share of every batch. A loss is a
+mean over the whole batch, of which each process holds its part: parts are divided by the count of all processes, so
+that they, and their gradients, simply add up. One process and many therefore follow the same curve, but for the order
+of additions and for dropout.
 """
 
 import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
 
 from moviestrip.config import ComputeSettings
-from moviestrip.errors import ConfigError
+from moviestrip.errors import ConfigError, RetryableError
+from moviestrip.training.interruption import Interruption, requests_noted
 
 CPU = torch.device("cpu")
+Value = TypeVar("Value")
 DETERMINISTIC_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS repeats itself only with this
 
 
@@ -30,6 +34,7 @@ class Compute:
     processes: int = 1
     bfloat16: bool = False
     compiled: bool = False
+    interruption: Interruption = field(default_factory=Interruption, compare=False)
 
     @property
     def writes(self) -> bool:
@@ -49,27 +54,41 @@ class Compute:
         if self.processes == 1:
             return values
         total = values.detach().clone()
-        distributed.all_reduce(total)
+        with _lost_process_named():
+            distributed.all_reduce(total)
         return total
+
+    def is_asked_to_stop(self) -> bool:
+        """Whether any process was: all stop after the same step."""
+        asked = bool(self.interruption.signal_name)
+        return asked if self.processes == 1 else bool(self.add_up(torch.tensor(int(asked), device=self.device)).item())
+
+    def gather(self, own: Value) -> list[Value]:
+        """What every process has, by rank."""
+        values = [own] * self.processes
+        if self.processes > 1:
+            with _lost_process_named():
+                distributed.all_gather_object(values, own)
+        return values
+
+    def wait_for_all(self) -> None:
+        """Until every process has come here."""
+        self.add_up(torch.zeros(1, device=self.device)).tolist()
 
     def add_up_gradients(self, module: nn.Module) -> None:
         if self.processes == 1:
             return
         gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
-        distributed.all_reduce(flat)
+        with _lost_process_named():
+            distributed.all_reduce(flat)
         for gradient, total in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(total.view_as(gradient))
 
     def random_states(self) -> list[Tensor]:
         """The state of the generator that dropout draws from, of every process."""
         on_gpu = self.device.type == "cuda"
-        own = torch.cuda.get_rng_state(self.device) if on_gpu else torch.get_rng_state()
-        if self.processes == 1:
-            return [own]
-        states: list[Tensor] = [own] * self.processes
-        distributed.all_gather_object(states, own)
-        return states
+        return self.gather(torch.cuda.get_rng_state(self.device) if on_gpu else torch.get_rng_state())
 
     def restore_random_state(self, states: list[Tensor]) -> None:
         if self.device.type == "cuda":
@@ -89,28 +108,55 @@ def mean_over(values: Tensor, weights: Tensor | None = None) -> Tensor:
     weights = torch.ones_like(values) if weights is None else weights.to(values)
     count = weights.sum().detach()
     if distributed.is_initialized():
-        distributed.all_reduce(count)
+        with _lost_process_named():
+            distributed.all_reduce(count)
     return (values * weights).sum() / torch.where(count > 0, count, 1.0)
 
 
 @contextlib.contextmanager
+def _lost_process_named() -> Iterator[None]:
+    """An exchange fails where another process of the training is gone: killed with its node, or out of memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise RetryableError(f"training: another of its processes is gone ({reason}); run it again") from error
+
+
+@contextlib.contextmanager
 def start_compute(settings: ComputeSettings) -> Iterator[Compute]:
-    """The process this is: alone, or one of those that torchrun started."""
+    """The process this is: alone, or one of those that torchrun started. Inside, requests to stop are noted."""
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     rank, local_rank = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
     device = device_named(settings.device, local_rank)
     if device.type == "cuda":
         os.environ.setdefault(*DETERMINISTIC_WORKSPACE)
         torch.cuda.set_device(device)
-    compute = Compute(device, rank, processes, settings.precision == "bfloat16", settings.compile)
-    if processes == 1:
-        yield compute
-        return
-    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=processes)
-    try:
-        yield compute
-    finally:
-        distributed.destroy_process_group()
+    with requests_noted() as interruption:
+        compute = Compute(
+            device, rank, processes, settings.precision == "bfloat16", settings.compile, interruption=interruption
+        )
+        if processes == 1:
+            yield compute
+            return
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", rank=rank, world_size=processes)
+        try:
+            yield compute
+        finally:
+            distributed.destroy_process_group()
+
+
+def processes_on_this_machine(settings: ComputeSettings, gpus: int) -> int:
+    """Of one training: one on each of the `gpus` its variant asks for, or on `compute.processes` cores."""
+    if device_named(settings.device).type == "cpu":
+        return settings.processes
+    there = torch.cuda.device_count()
+    if gpus > there:
+        raise ConfigError(
+            f"gpus: the variant asks for {gpus} and torch sees {there} on this machine; ask the scheduler for more "
+            f"(docs/cluster.md), or lower it"
+        )
+    return max(gpus, 1)
 
 
 def device_named(name: str, index: int = 0) -> torch.device:

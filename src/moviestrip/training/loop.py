@@ -1,7 +1,8 @@
 """The training of one variant, readable from top to bottom.
 
 A run is a function of its settings, its data and its seed: on one machine, with one thread, two runs leave the same
-bytes, and so does a run that was killed and started again, which goes on from its last validation.
+bytes, and so does a run that was broken off and started again. One that was killed goes on from its last validation,
+one that was asked to stop from the step it was in.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from torch.utils import deterministic
 
 from moviestrip.body.mean_parameters import MeanParameters
 from moviestrip.config import ScaleSettings, VariantSettings
-from moviestrip.errors import ConfigError
+from moviestrip.errors import ConfigError, RetryableError
 from moviestrip.models.autoregressor import own_predictions
 from moviestrip.models.discriminator import PoseDiscriminator
 from moviestrip.models.model import MotionModel, design_of, scaled, take_over
@@ -49,7 +50,7 @@ from moviestrip.training.optimisers import (
 )
 from moviestrip.training.predict import estimate, pa_mpjpe_mm
 from moviestrip.training.readout import fit_standardiser, start_from_regression
-from moviestrip.training.state import Run, fingerprint_of, resume, save
+from moviestrip.training.state import Run, fingerprint_of, resume, save, state_file
 
 PRIOR_WARM_UP_STEPS = 50  # a prior that has learned nothing yet would only push good starting poses about
 MOTION_WEIGHT = 0.5  # VIBE: of both halves of the motion discriminator's loss
@@ -79,6 +80,9 @@ def train_variant(
 ) -> None:
     """Train a variant and leave checkpoint.pt, log.parquet and tensorboard/ in `out_folder`.
 
+    The state file stays there too, for whoever called to remove once the checkpoint is safe. Asked to stop, a training
+    raises RetryableError, saved.
+
     Args:
         name: the variant's, for messages and as part of the seed.
         start_from: checkpoint of the variant named by `variant.start_from`; with one, `temporal_steps` are taken.
@@ -87,7 +91,6 @@ def train_variant(
     variant, scale, compute = training.variant, training.scale, training.compute
     training = prepared(training)
     steps = scale.steps if start_from is None else scale.temporal_steps
-    last = out_folder / "last.pt"
     with reproducible([seed, zlib.crc32(name.encode())], threads, compute) as generator:
         run = new_run(training, generator, start_from)
         start = {} if start_from is None else read_checkpoint(start_from).weights
@@ -95,8 +98,12 @@ def train_variant(
         mean = {} if training.mean_parameters is None else {"mean": torch.from_numpy(training.mean_parameters.theta)}
         others = {**start, **{f"prior.{key}": value for key, value in prior.items()}, **mean}
         fingerprint = fingerprint_of(variant, name, scale, training.data, seed, compute, others)
-        resume(run, last, fingerprint, compute)
-        for step in track(range(run.step, steps), f"training {name}", steps - run.step):
+        keeper = Keeper(run, training, out_folder, fingerprint, steps)
+        resume(run, state_file(out_folder), fingerprint, compute)
+        keeper.validate_when_due()
+        left = range(run.step, steps)
+        for step in track(left, f"training {name}") if compute.writes else left:
+            keeper.stop_when_asked()
             if has_stalled(run, scale):
                 break
             factor = rate_factor(scale.schedule, step, steps, run.rate_drops)
@@ -105,19 +112,53 @@ def train_variant(
                 set_rate(run.discriminator_optimiser, scale.discriminator_learning_rate * factor)
             take_step(run, draw_batch(run, training), training, steps)
             run.step = step + 1
-            if run.step % scale.validate_every_steps == 0 or run.step == steps:
-                validate(run, training)
-                if compute.writes:
-                    write_log(out_folder, run.rows)
-                save(run, last, fingerprint, compute)
+            keeper.validate_when_due()
     if compute.writes:
+        write_log(out_folder, run.rows)  # again: the workflow deletes it with whatever else a job that failed has made
         write_checkpoint(out_folder / "checkpoint.pt", kept(run, name, seed, training))
-        last.unlink()
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """When a run is validated and saved, and when it stops."""
+
+    run: Run
+    training: Training
+    folder: Path
+    fingerprint: str
+    steps: int
+
+    def save(self) -> None:
+        save(self.run, state_file(self.folder), self.fingerprint, self.training.compute)
+
+    def validate_when_due(self) -> None:
+        step, scale = self.run.step, self.training.scale
+        validated_step = max((row_step for row_step, _, _ in self.run.rows), default=0)
+        if step == validated_step or (step % scale.validate_every_steps and step != self.steps):
+            return
+        self.stop_when_asked()  # a validation may last longer than whoever asks will wait
+        validate(self.run, self.training)
+        if self.training.compute.writes:
+            write_log(self.folder, self.run.rows)
+        self.save()
+
+    def stop_when_asked(self) -> None:
+        compute = self.training.compute
+        if not compute.is_asked_to_stop():
+            return
+        self.save()
+        by = compute.interruption.signal_name or "another process"
+        raise RetryableError(
+            f"training: asked to stop by {by}; saved after step {self.run.step}, run it again to go on"
+        )
 
 
 def prepared(training: Training) -> Training:
     """The same training with the clips that a window fits into, on the device; a missing part is an error here."""
     variant, data, device = training.variant, training.data, training.compute.device
+    clips, processes = training.scale.batch_clips, training.compute.processes
+    if clips % processes:
+        raise ConfigError(f"scale.batch_clips: {processes} processes cannot share {clips} evenly; make it a multiple")
     if variant.motion_discriminator is not None and training.real_motions is None:
         raise ConfigError("motion_discriminator: needs real motions; run the stage that makes world/motions.parquet")
     if variant.motion_prior is not None and training.motion_prior is None:

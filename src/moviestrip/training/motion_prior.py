@@ -94,6 +94,7 @@ def train_motion_prior(
                 validate(run, settings, validation, body_points)
                 write_log(out_folder, run.rows)
                 save(run, last, fingerprint)
+    write_log(out_folder, run.rows)  # again: the workflow deletes it with whatever else a job that failed has made
     write_motion_prior(out_folder / "checkpoint.pt", run.prior, name, seed, run.step)
     last.unlink()
 

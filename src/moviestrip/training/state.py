@@ -1,8 +1,12 @@
-"""All that changes during a training, written so that a run that was broken off goes on to the same bytes."""
+"""All that changes during a training, written so that a run that was broken off goes on to the same bytes.
 
-import contextlib
+The state lies beside the checkpoint and belongs to no rule of the workflow, which deletes what a failed job was to
+make: whoever runs the training removes it when the checkpoint needs it no more.
+"""
+
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from moviestrip.config import ScaleSettings, VariantSettings
-from moviestrip.errors import StorageError
+from moviestrip.errors import RetryableError, StorageError
 from moviestrip.models.model import MotionModel
 from moviestrip.storage import digest_array
 from moviestrip.training.checkpoint import read_tensors, write_tensors
@@ -40,7 +44,7 @@ class Run:
     stalled_since_drop: int = 0
     rate_drops: int = 0
     rows: list[LogRow] = field(default_factory=list)
-    recent: dict[str, float] = field(default_factory=dict)
+    recent: dict[str, float] = field(default_factory=dict)  # this process's part of the sums since a validation
 
     def stateful(self) -> dict[str, Any]:
         parts = {name: getattr(self, name) for name in _STATEFUL}
@@ -50,7 +54,7 @@ class Run:
 _STATEFUL = ("model", "discriminators", "model_optimiser", "discriminator_optimiser")
 _PLAIN = (
     "step", "best_error_mm", "kept_error_mm", "kept_step", "kept_weights", "stalled_validations", "stalled_since_drop",
-    "rate_drops", "rows", "recent",
+    "rate_drops", "rows",
 )  # fmt: skip
 
 
@@ -71,7 +75,7 @@ def fingerprint_of(
     sets = [dataset for dataset in (data.train, data.validation) if dataset is not None]
     tensors = [value for dataset in sets for value in vars(dataset).values() if isinstance(value, Tensor)]
     facts = {
-        "variant": variant.model_dump(mode="json"),
+        "variant": variant.model_dump(mode="json", exclude={"gpus", "nodes"}),
         "name": name,
         "scale": scale.model_dump(mode="json"),
         "seed": seed,
@@ -83,24 +87,46 @@ def fingerprint_of(
     return json.dumps(facts, sort_keys=True)
 
 
+def state_file(folder: Path) -> Path:
+    """Where the training of one model keeps its state."""
+    return folder / "last.pt"
+
+
 def save(run: Run, path: Path, fingerprint: str, compute: Compute) -> None:
-    """All that changes, and the state of every random generator."""
+    """All that changes, and the state of every random generator; when it returns, the file is there for everyone."""
     modules = {name: part.state_dict() for name, part in run.stateful().items()}
     plain = {name: getattr(run, name) for name in _PLAIN}
     random = {"numpy": json.dumps(run.generator.bit_generator.state), "torch": torch.get_rng_state()}
-    states = compute.random_states()
+    of_every_process = {"dropout": compute.random_states(), "recent": compute.gather(run.recent)}
     if compute.writes:
-        write_tensors(path, {"fingerprint": fingerprint, **modules, **plain, **random, "dropout": states})
+        write_tensors(path, {"fingerprint": fingerprint, **modules, **plain, **random, **of_every_process})
+    compute.wait_for_all()
 
 
 def resume(run: Run, path: Path, fingerprint: str, compute: Compute) -> None:
-    """Go on from where an equal run was broken off; anything else there is of no use and is passed over."""
+    """Go on from where an equal run was broken off; anything else there is of no use, and that is said."""
+    found = _found(run, path, fingerprint, compute)
+    if found and compute.writes:
+        print(f"moviestrip: {path}: {found}", file=sys.stderr)
+    steps = compute.gather(run.step)
+    if len(set(steps)) > 1:
+        raise RetryableError(
+            f"{path}: processes found different states (steps {steps}), as where files are seen late; run it again"
+        )
+
+
+def _found(run: Run, path: Path, fingerprint: str, compute: Compute) -> str:
+    """What is there, and what becomes of it."""
     if not path.exists():
-        return
-    with contextlib.suppress(StorageError):  # a damaged state costs the steps it held, nothing more
+        return ""
+    try:
         state: dict[str, Any] = read_tensors(path)
-        if state.get("fingerprint") == fingerprint:
-            _restore(run, state, compute)
+    except StorageError as error:  # it costs the steps it held, nothing more
+        return f"training begins anew: {error}"
+    if state.get("fingerprint") != fingerprint:
+        return "of other settings, data or processes; training begins anew"
+    _restore(run, state, compute)
+    return f"going on from step {run.step}"
 
 
 def _restore(run: Run, state: dict[str, Any], compute: Compute) -> None:
@@ -108,6 +134,7 @@ def _restore(run: Run, state: dict[str, Any], compute: Compute) -> None:
         part.load_state_dict(state[name])
     for name in _PLAIN:
         setattr(run, name, state[name])
+    run.recent = state["recent"][compute.rank]
     run.generator.bit_generator.state = json.loads(state["numpy"])
     torch.set_rng_state(state["torch"])
     compute.restore_random_state(state["dropout"])
