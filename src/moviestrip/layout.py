@@ -142,6 +142,10 @@ class RunFolder:
     def figures(self) -> Path:
         return self.root / "figures"
 
+    def sheet(self, dataset: str, people: bool = False) -> Path:
+        """A dataset's labels on the frames, or everyone that is tracked in them."""
+        return self.figures / ("people" if people else "datasets") / f"{dataset}.png"
+
     def figure(self, name: str) -> Path:
         """Folder of one of the papers' figures: the picture, its caption, the numbers behind it."""
         return self.figures / "papers" / name

@@ -197,7 +197,7 @@ def test_an_error_that_concerns_the_shard_ends_its_transfers(tmp_path: Path, mon
     """The full disk itself is tested beside the downloads."""
     closed = []
 
-    def failing(urls, folder, settings, via) -> Iterator[Download]:
+    def failing(urls, *arguments) -> Iterator[Download]:
         try:
             yield from (Download("0" * 16, url, "permanent", "gone") for url in list(urls)[:1])
             raise FatalError("no room")

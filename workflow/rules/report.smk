@@ -25,6 +25,23 @@ rule contact_sheet:
         "moviestrip dataset sheet {wildcards.dataset} --run {ROOT} 2> {log}"
 
 
+rule people_sheet:
+    input:
+        tracks=lambda wildcards: shard_files("tracks", [wildcards.dataset]),
+        videos=lambda wildcards: shard_files("videos", [wildcards.dataset]),
+    output:
+        f"{ROOT}/figures/people/{{dataset}}.png",
+    log:
+        f"{ROOT}/logs/people_sheet/{{dataset}}.log",
+    wildcard_constraints:
+        dataset="|".join(TRACKED) or "-",
+    priority: -1  # later than what the first table counts
+    conda:
+        "../../envs/report.yaml"
+    shell:
+        "moviestrip dataset sheet {wildcards.dataset} --people --run {ROOT} 2> {log}"
+
+
 rule funnel:
     input:
         videos=shard_files("videos", DATASETS),
@@ -115,6 +132,7 @@ rule report:
         ),
         verdicts=verdicts(DATASETS),
         sheets=expand(f"{ROOT}/figures/datasets/{{dataset}}.png", dataset=DATASETS),
+        people=expand(f"{ROOT}/figures/people/{{dataset}}.png", dataset=TRACKED),
         overlays=f"{ROOT}/figures/overlays",
         figures=expand(f"{ROOT}/figures/papers/{{figure}}", figure=DRAWN),
     output:

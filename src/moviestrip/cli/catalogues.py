@@ -175,9 +175,15 @@ def dataset_document(config: ConfigFiles = None) -> None:
 
 
 @dataset_app.command("sheet")
-def dataset_sheet(name: Dataset, run: Run = None, config: ConfigFiles = None) -> None:
-    """Draw a dataset's contact sheet."""
-    stages.contact_sheet(stages.Job(run_folder(run, config), StageSettings({})), name)
+def dataset_sheet(
+    name: Dataset,
+    people: Annotated[bool, typer.Option("--people", help="Everyone tracked, numbered, over whole frames.")] = False,
+    run: Run = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Draw a dataset's contact sheet: its labels on the people, or everyone that is tracked."""
+    draw = stages.people_sheet if people else stages.contact_sheet
+    print(draw(stages.Job(run_folder(run, config), StageSettings({})), name), file=sys.stderr)
 
 
 @variants_app.command("list")

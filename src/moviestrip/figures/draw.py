@@ -45,8 +45,9 @@ def draw_skeleton(
     names: Sequence[str] = skeleton.HMMR_25,
     minimum_confidence: float = 0.1,
     thickness_px: float | None = None,
+    colour: Colour | None = None,
 ) -> Picture:
-    """A copy of `image` with the visible keypoints (x_px, y_px, confidence) and their bones."""
+    """A copy of `image` with the visible keypoints (x_px, y_px, confidence) and their bones, in `colour` or by side."""
     if keypoints.shape != (len(names), 3):
         raise FatalError(f"keypoints to draw must be {(len(names), 3)} for this joint set, got {keypoints.shape}")
     thickness = max(image.shape[:2]) / 110 if thickness_px is None else thickness_px
@@ -55,11 +56,11 @@ def draw_skeleton(
     bones = [(a, b) for a, b in skeleton.bone_indices(names).tolist() if visible[a] and visible[b]]
     for edge_px in (thickness * 0.9, 0.0):  # all edges first, so that no edge crosses a bone
         for a, b in bones:
-            colour = EDGE if edge_px else side_colour((names[a], names[b]))
-            _line(canvas, keypoints[a, :2], keypoints[b, :2], colour, thickness + edge_px)
+            ink = EDGE if edge_px else colour or side_colour((names[a], names[b]))
+            _line(canvas, keypoints[a, :2], keypoints[b, :2], ink, thickness + edge_px)
         for joint in np.flatnonzero(visible).tolist():
-            colour = EDGE if edge_px else side_colour((names[joint],))
-            _dot(canvas, keypoints[joint, :2], colour, 0.85 * thickness + edge_px / 2)
+            ink = EDGE if edge_px else colour or side_colour((names[joint],))
+            _dot(canvas, keypoints[joint, :2], ink, 0.85 * thickness + edge_px / 2)
     return canvas
 
 

@@ -7,7 +7,7 @@ All of it lies under results/<name> and all of it is optional, because a report 
 - `plan/`, `videos/`, `answers/`, `tracks/` and what was curated, for the funnel
 - `models/<variant>/seed-<seed>/log.parquet`: training logs
 - `figures/papers/<name>/`: the papers' figures, each a picture and its `caption.json`
-- `figures/datasets/*.png`: contact sheets; `figures/overlays/`: overlay clips and `overlays.json`
+- `figures/{datasets,people}/*.png`: contact sheets; `figures/overlays/`: overlay clips and `overlays.json`
 - `.*.provenance.json` beside every output
 """
 
@@ -263,11 +263,13 @@ def dataset_rows(
 
 
 def read_sheets(run: RunFolder, datasets: Mapping[str, DatasetSettings]) -> list[dict[str, Any]]:
+    """Labels on the people of each dataset, and everyone that is tracked in found videos."""
     sheets = []
-    for path in sorted((run.figures / "datasets").glob("*.png")):
-        picture = embed_picture(path)
-        title = datasets[path.stem].title if path.stem in datasets else path.stem
-        sheets.append({"name": path.stem, "title": title, "picture": picture})
+    for folder, shown in (("datasets", "with its labels"), ("people", "with everyone that is tracked")):
+        for path in sorted((run.figures / folder).glob("*.png")):
+            title = datasets[path.stem].title if path.stem in datasets else path.stem
+            name = path.stem if folder == "datasets" else f"{path.stem}-people"
+            sheets.append({"name": name, "title": title, "shown": shown, "picture": embed_picture(path)})
     return sheets
 
 

@@ -11,7 +11,7 @@ from moviestrip.stages.figures import figure
 from moviestrip.stages.forecasting import evaluate_forecasts, forecast
 from moviestrip.stages.importing import import_features
 from moviestrip.stages.job import Job, selected_clips
-from moviestrip.stages.pictures import card, check, contact_sheet, funnels, overlays, report
+from moviestrip.stages.pictures import card, check, contact_sheet, funnels, overlays, people_sheet, report
 from moviestrip.stages.prediction import predict
 from moviestrip.stages.training import motion_prior, train
 from moviestrip.stages.videos import detect, fetch, shots, track
@@ -43,6 +43,7 @@ __all__ = [
     "motion_prior",
     "motions",
     "overlays",
+    "people_sheet",
     "predict",
     "render",
     "report",

@@ -70,10 +70,22 @@ def contact_sheet(job: Job, dataset: str) -> Path:
     """Draw labelled frames of a dataset's clips."""
     from moviestrip.figures.contact_sheet import run_sheet, write_picture
 
-    path = job.run.figures / "datasets" / f"{dataset}.png"
+    path = job.run.sheet(dataset)
     write_picture(path, run_sheet(job.run, dataset))
     shards = job.run.shards(dataset)
     job.record(path, "contact sheet", {f"labels:{shard}": job.run.labels(dataset, shard) for shard in shards})
+    return path
+
+
+def people_sheet(job: Job, dataset: str) -> Path:
+    """Draw everyone that is tracked in a dataset's videos, with their numbers, over whole frames."""
+    from moviestrip.figures.contact_sheet import write_picture
+    from moviestrip.figures.people_sheet import run_people_sheet
+
+    path = job.run.sheet(dataset, people=True)
+    write_picture(path, run_people_sheet(job.run, dataset))
+    shards = job.run.shards(dataset)
+    job.record(path, "people sheet", {f"tracks:{shard}": job.run.tracks(dataset, shard) for shard in shards})
     return path
 
 
