@@ -125,6 +125,20 @@ def test_nothing_of_the_shard_is_left_and_its_other_video_comes_back(place: Plac
     assert not any(video_id_of(str(place.videos[0])).encode() in content for content in everything)
 
 
+def test_no_picture_of_the_dataset_is_left(place: Place):
+    pictures = [
+        place.run.sheet("mine"),
+        place.run.sheet("mine", people=True),
+        place.run.figure("hmmr-4") / "picture.png",
+    ]
+    others = [place.run.sheet("other"), place.run.sheet("other", people=True)]
+    for path in (*pictures, *others):
+        write_text(path, "pixels")
+    place.forget(str(place.videos[0]))
+    assert not any(path.exists() for path in pictures)
+    assert all(path.exists() for path in others)
+
+
 def test_a_rebuild_from_nothing_honours_it(place: Place):
     place.forget(str(place.videos[3]))
     shutil.rmtree(place.run.root)
