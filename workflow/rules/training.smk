@@ -26,16 +26,39 @@ def predicting_checkpoint(wildcards):
     return checkpoint_of(name, wildcards.seed)
 
 
-def learning_files(kind):
-    return lambda wildcards: shard_files(kind, trained_on(wildcards.variant))
+def gpus(wildcards):
+    """GPUs of all nodes together."""
+    variant = VARIANTS[wildcards.variant]
+    return variant.gpus * variant.nodes if CONFIG.compute.device != "cpu" else 0
 
 
-# One training in several processes: one a GPU, or cores of a CPU.
-TOGETHER = (
-    f"torchrun --standalone --nproc-per-node {CONFIG.compute.processes} --no-python "
-    if CONFIG.compute.processes > 1
-    else ""
-)
+def training_cores(wildcards):
+    """Of one node: as many as processes share the training, whether it has GPUs or not."""
+    of_cpu = CONFIG.compute.processes if CONFIG.compute.device != "cuda" else 1
+    return max(of_cpu, gpus(wildcards) // VARIANTS[wildcards.variant].nodes)
+
+
+def on_several_nodes(value):
+    """What only a training on several nodes has."""
+
+    def of(wildcards):
+        nodes = VARIANTS[wildcards.variant].nodes
+        return value(nodes) if nodes > 1 else None
+
+    return of
+
+
+def start_on_nodes(wildcards):
+    """Slurm starts one launcher a node, each of which starts a process a GPU."""
+    nodes = VARIANTS[wildcards.variant].nodes
+    each = f"--ntasks-per-node=1 --cpus-per-task={training_cores(wildcards)}"
+    return f"srun --nodes={nodes} {each} " if nodes > 1 else ""
+
+
+def rendezvous(wildcards):
+    """Where launchers meet: on the first node, at a port that no other job of it has."""
+    place = '"$(hostname):$((20000 + SLURM_JOB_ID % 20000))"'
+    return f" --rendezvous {place}" if VARIANTS[wildcards.variant].nodes > 1 else ""
 
 
 rule motion_prior:
@@ -73,9 +96,7 @@ rule train:
         start=start_checkpoint,
         motions=real_motions,
         prior=prior_checkpoint,
-        clips=learning_files("clips"),
-        attributes=learning_files("attributes"),
-        labels=learning_files("labels"),
+        labels=lambda wildcards: all_labels(trained_on(wildcards.variant)),
         features=lambda wildcards: learning_features(wildcards.variant),
     output:
         checkpoint=f"{ROOT}/models/{{variant}}/seed-{{seed}}/checkpoint.pt",
@@ -86,7 +107,13 @@ rule train:
         variant="|".join(TRAINED) or "-",
     conda:
         "../../envs/training.yaml"
-    threads: CONFIG.compute.processes
+    threads: training_cores
+    resources:
+        gpu=lambda wildcards: gpus(wildcards) or None,
+        nodes=on_several_nodes(lambda nodes: nodes),
+        tasks=on_several_nodes(lambda nodes: nodes),
+        tasks_per_gpu=on_several_nodes(lambda nodes: 0),  # it is tasks a node
+        mpi=on_several_nodes(lambda nodes: "srun"),  # Snakemake leaves spreading over nodes to the command
     params:
         settings=settings(
             "variant", "scale", "body", "seed", "compute", "features.backbone"
@@ -94,19 +121,19 @@ rule train:
         datasets=lambda wildcards: " ".join(
             f"--dataset {name}" for name in trained_on(wildcards.variant)
         ),
-        together=TOGETHER,
+        nodes=start_on_nodes,
+        rendezvous=rendezvous,
     shell:
-        "{params.together}moviestrip train {wildcards.variant} {wildcards.seed} {params.datasets} --run {ROOT}"
-        " --settings {params.settings:q} 2> {log}"
+        # `exec`: a scheduler's request to stop reaches the training, and no shell dies of it meanwhile.
+        "exec {params.nodes}moviestrip train {wildcards.variant} {wildcards.seed} {params.datasets} --run {ROOT}"
+        " --settings {params.settings:q}{params.rendezvous} 2> {log}"
 
 
 rule predict:
     input:
         body=f"{ROOT}/body.json",
         checkpoint=predicting_checkpoint,
-        clips=shard_files("clips", TEST_DATASETS),
-        verdicts=verdicts(TEST_DATASETS),
-        labels=shard_files("labels", TEST_DATASETS),
+        labels=all_labels(TEST_DATASETS),
         features=lambda wildcards: scored_features(wildcards.variant),
     output:
         for_each_scored("predictions"),
