@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from moviestrip.config import FeatureSettings, TrackingSettings, load_config
+from moviestrip.config import (
+    DatasetSettings,
+    FeatureSettings,
+    ScaleSettings,
+    TrackingSettings,
+    load_config,
+    load_variant,
+)
 from moviestrip.errors import ConfigError, FatalError
 from moviestrip.settings import StageSettings
 
@@ -21,6 +28,28 @@ def test_a_subset_gives_back_the_same_section_and_nothing_else(whole: StageSetti
     assert part.value("seed") == 0
     with pytest.raises(FatalError, match="reads `curation`, which it was not handed"):
         part.value("curation")
+
+
+def test_of_a_configuration_too_only_keys_that_were_handed_over_can_be_read(whole: StageSettings):
+    part = StageSettings.from_json(whole.subset(("shots", "dataset_settings"))).config()
+    assert part.shots == whole.config().shots
+    for key in ("fetch", "variants", "name"):
+        with pytest.raises(FatalError, match=f"reads `{key}`, which it was not handed"):
+            getattr(part, key)
+
+
+def test_a_better_title_changes_nothing_that_a_stage_is_handed_of_one_dataset(whole: StageSettings):
+    dataset = whole.value("dataset")
+    other = StageSettings({**whole._values, "dataset": {**dataset, "title": "Better", "licence": "Looked up"}})
+    assert other.subset(("dataset",)) == whole.subset(("dataset",))
+    assert StageSettings.from_json(other.subset(("dataset",))).section(DatasetSettings).source.kind == "rendered"
+
+
+def test_a_variant_may_have_a_learning_rate_of_its_own(repository: Path):
+    variant, scale = load_variant("contextual", repository / "config"), ScaleSettings()
+    assert variant.scaled(scale) == scale
+    own = variant.model_copy(update={"learning_rate": 1e-5})
+    assert own.scaled(scale).model_dump() == {**scale.model_dump(), "learning_rate": 1e-5}
 
 
 def test_what_was_read_is_remembered(whole: StageSettings):

@@ -6,7 +6,7 @@ whole configuration instead.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -25,6 +25,10 @@ from moviestrip.config import (
 from moviestrip.errors import ConfigError, FatalError
 
 SectionType = TypeVar("SectionType", bound=Section)
+# What only people read of one dataset or variant: a better title makes nothing anew. Whoever prints it reads all
+# datasets or all variants.
+CAPTIONS = {"dataset": ("title", "plays", "licence", "consent"), "variant": ("title",)}
+NOT_HANDED_OVER = "(not handed over)"
 
 
 class StageSettings:
@@ -78,7 +82,7 @@ class StageSettings:
 
     def value(self, key: str) -> Any:
         if key not in self._values:
-            raise FatalError(f"this stage reads `{key}`, which it was not handed; list it in the rule's `settings`")
+            raise _not_handed(key)
         self.read[key] = self._values[key]
         return self._values[key]
 
@@ -86,9 +90,12 @@ class StageSettings:
         return kind.model_validate(self.value(_key_of(kind)))
 
     def config(self) -> Config:
-        """A configuration of the keys that were handed over; the others have their defaults."""
+        """A configuration of the keys that were handed over; to read another is an error."""
         self.read.update(self._values)
-        return Config.model_validate({key: self._values[key] for key in Config.model_fields if key in self._values})
+        handed = {key: self._values[key] for key in Config.model_fields if key in self._values}
+        required = dict.fromkeys(("datasets", "variants", "tables"), ())
+        whole = Config.model_validate({"name": "none", "world": "miniature", **required, **handed})
+        return _PartOfConfig.of(whole, handed)
 
     def datasets(self) -> dict[str, DatasetSettings]:
         """All datasets of the configuration, by name."""
@@ -104,8 +111,30 @@ class StageSettings:
         for key in keys:
             section, _, inner = key.partition(".")
             value = self._values[section]
+            if not inner and section in CAPTIONS:
+                value = {**value, **dict.fromkeys(CAPTIONS[section], NOT_HANDED_OVER)}
             chosen[section] = {**chosen.get(section, {}), inner: value[inner]} if inner else value
         return json.dumps(chosen, sort_keys=True, separators=(",", ":"))
+
+
+class _PartOfConfig(Config):
+    """A configuration that has only some keys, and says so when another is read."""
+
+    @classmethod
+    def of(cls, whole: Config, keys: Iterable[str]) -> "_PartOfConfig":
+        part = cls.model_construct(**dict(whole))
+        for key in set(Config.model_fields) - set(keys):
+            del part.__dict__[key]
+        return part
+
+    def __getattr__(self, key: str) -> Any:
+        if key in Config.model_fields:
+            raise _not_handed(key)
+        return super().__getattr__(key)  # type: ignore[misc]
+
+
+def _not_handed(key: str) -> FatalError:
+    return FatalError(f"this stage reads `{key}`, which it was not handed; list it in the rule's `settings`")
 
 
 def _key_of(kind: type[Section]) -> str:

@@ -14,7 +14,10 @@ rule evaluate:
         "../../envs/evaluation.yaml"
     params:
         settings=settings(
-            "evaluation.protocol", "body", "dataset_settings", "variant.frame_stride"
+            "evaluation.protocol",
+            "body",
+            *(f"dataset_settings.{name}" for name in TEST_DATASETS),
+            "variant.frame_stride",
         ),
     shell:
         "moviestrip evaluate {wildcards.variant} {wildcards.seed} {SCORED} --run {ROOT}"
@@ -28,6 +31,7 @@ TABLE_SETTINGS = (
     "datasets",
     "variants",
     "train_without",
+    "motion_priors",
     "training_seeds",
     "tables",
     "body",
@@ -96,6 +100,6 @@ rule claims:
     conda:
         "../../envs/evaluation.yaml"
     params:
-        settings=settings(*TABLE_SETTINGS, "motion_priors"),
+        settings=settings(*TABLE_SETTINGS),
     shell:
         "moviestrip claims --run {ROOT} --settings {params.settings:q} 2> {log}"

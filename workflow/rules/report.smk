@@ -61,13 +61,11 @@ rule funnel:
         "../../envs/report.yaml"
     params:
         settings=settings(
-            "name",
-            "world",
-            "datasets",
-            "variants",
-            "tables",
             "dataset_settings",
+            "fetch.contact",
+            "fetch.downloads",
             "detector",
+            "shots",
             "tracking",
             "curation",
         ),

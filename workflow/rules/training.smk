@@ -82,8 +82,6 @@ rule motion_prior:
             "scale.width",
             "body",
             "seed",
-            "evaluation.bootstrap_samples",
-            "evaluation.interval_percent",
         ),
     shell:
         "moviestrip motion-prior {wildcards.prior} {wildcards.seed} --run {ROOT}"

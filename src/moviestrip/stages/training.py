@@ -71,7 +71,7 @@ def _score_motion_prior(
     from moviestrip.training.motion_prior import mean_pose, read_motion_prior, reconstruction_errors
     from moviestrip.training.motions import read_motions
 
-    evaluation = job.settings.section(EvaluationSettings)
+    evaluation = EvaluationSettings()  # whatever the tables' intervals are: nobody trains anew for another
     motions = read_motions(job.run.motions, "test")
     prior = read_motion_prior(job.run.checkpoint(name, seed))
     rows = []
