@@ -1,10 +1,10 @@
-# make tables | variants | test | smoke | lint | bench | setup.  PYTHON and CORES may be set: make tables CORES=8
+# make tables | variants | test | cluster | smoke | lint | bench | setup.  PYTHON and CORES may be set: make tables CORES=8
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 # On a terminal: bars with the time that is left. In a log: one line a job.
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $$([ -t 2 ] && echo --logger rich)
-.PHONY: setup tables variants smoke test faults slow lint format bench clean
+.PHONY: setup tables variants smoke test faults slow cluster lint format bench clean
 
 setup: .venv/installed
 
@@ -33,7 +33,12 @@ faults: setup
 	$(BIN)/pytest -m faults
 
 slow: setup
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m 'slow and not slurm'
+
+# A real Slurm on this machine (root and apt); CLUSTER='slurm and not slow' leaves out what is killed in the middle.
+CLUSTER ?= slurm
+cluster: setup
+	$(BIN)/pytest -m "$(CLUSTER)" -rs tests/cluster
 
 lint: setup
 	$(BIN)/ruff check .

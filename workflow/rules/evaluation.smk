@@ -70,6 +70,7 @@ def table_settings(wildcards):
 
 
 rule table:
+    localrule: True
     input:
         table_inputs,
     output:
@@ -85,6 +86,7 @@ rule table:
 
 
 rule claims:
+    localrule: True
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.csv", table=CONFIG.tables),
         scores=scores_behind(CONFIG.tables),

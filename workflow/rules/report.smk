@@ -119,6 +119,7 @@ rule figure:
 
 
 rule report:
+    localrule: True
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.html", table=CONFIG.tables),
         claims=f"{ROOT}/claims.csv",

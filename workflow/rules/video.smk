@@ -55,6 +55,7 @@ rule detect:
         f"{ROOT}/logs/detect/{{dataset}}/{{shard}}.log",
     conda:
         "../../envs/video.yaml"
+    threads: CONFIG.detector.processes
     params:
         settings=settings("dataset", "detector"),
     shell:

@@ -2,6 +2,7 @@
 
 
 rule body:
+    localrule: True
     output:
         f"{ROOT}/body.json",
     log:
