@@ -28,7 +28,8 @@ TABLE_SUFFIXES = ("csv", "md", "tex", "html")
 STAGES = (
     "body", "motions", "render", "fetch", "annotate", "detect", "shots", "track", "curate", "key-frames", "appearance",
     "label", "import-features", "features", "occluded-features", "motion-prior", "train", "predict", "evaluate",
-    "forecast", "evaluate-forecasts", "table", "claims", "contact-sheet", "people-sheet", "funnel", "overlays", "figure", "report",
+    "forecast", "evaluate-forecasts", "table", "claims", "contact-sheet", "people-sheet", "funnel",
+    "overlays", "figure", "report",
 )  # fmt: skip
 
 
@@ -191,9 +192,9 @@ class Workload:
             yield self._job("table", table, "", [run.table(table, suffix) for suffix in TABLE_SUFFIXES])
         yield self._job("claims", "", "", [run.claims])
         for name, dataset in self.datasets.items():
-            yield self._job("contact-sheet", name, "", [run.figures / "datasets" / f"{name}.png"])
+            yield self._job("contact-sheet", name, "", [run.sheet(name)])
             if dataset.tube == "tracks":
-                yield self._job("people-sheet", name, "", [run.figures / "people" / f"{name}.png"])
+                yield self._job("people-sheet", name, "", [run.sheet(name, people=True)])
         yield self._job("funnel", "", "", [run.funnel, *(run.card(name) for name in self.datasets)])
         yield self._job("overlays", "", "", [run.figures / "overlays"])
         for name in self.figures():
