@@ -1,5 +1,6 @@
 """A run's status for people, within 80 columns, and for machines."""
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -258,13 +259,13 @@ def show(question: Question, retry: str, watch_s: float | None) -> None:
         return status, page(status, question.workload, retry, every, console.is_terminal)
 
     status, shown = ask()
-    if watch_s is None:
-        console.print(shown)
-        return
-    with Live(shown, console=console, auto_refresh=False, vertical_overflow="visible") as live:
-        while status.count("done") < len(status.jobs):
+    live = Live(shown, console=console, auto_refresh=False, vertical_overflow="visible")
+    with live if watch_s is not None and console.is_terminal else contextlib.nullcontext():
+        while watch_s is not None and status.count("done") < len(status.jobs):
             if not console.is_terminal:
                 console.print(shown)
             time.sleep(watch_s)
             status, shown = ask()
-            live.update(shown, refresh=True)
+            live.update(shown, refresh=console.is_terminal)
+    if watch_s is None or not console.is_terminal:
+        console.print(shown)
