@@ -701,11 +701,11 @@ class DatasetSettings(Section):
     consent: str = Field(
         "", description="What those filmed agreed to, as far as it is known; printed on the data card."
     )
-    smallest_person_px: float = Field(
-        80,
+    smallest_person_px: float | None = Field(
+        None,
         ge=20,
         description="Smaller people are not looked for by the embedded detector where there are several: the larger, "
-        "the faster (docs/detector.md).",
+        "the faster (docs/detector.md). [default: an eighth of a frame's height, at least 80]",
     )
     keypoints: Path | None = Field(
         None,

@@ -11,7 +11,8 @@ from scipy.optimize import linear_sum_assignment
 from moviestrip.errors import FatalError
 from moviestrip.parts import part_file, part_states
 from moviestrip.pose import crowd, program
-from moviestrip.pose.people import SMALLEST_PERSON_PX, PeopleDetector
+from moviestrip.pose.crowd import SMALLEST_PERSON_PX
+from moviestrip.pose.people import PeopleDetector
 from moviestrip.pose.tensorflow_graph import TensorFlowGraph
 from moviestrip.skeleton import BODY_25, SMPL_24, indices_of
 

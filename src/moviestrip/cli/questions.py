@@ -55,7 +55,7 @@ def demo(
     minimum_detections: Annotated[int, typer.Option(min=1, help="Leave out who is found more rarely.")] = 25,
     maximum_people: Annotated[int, typer.Option(min=1, help="Looked for in each frame.")] = 8,
     smallest_person: Annotated[
-        float | None, typer.Option(min=20, help="In pixels; the larger, the faster. [default: a sixth of the height]")
+        float | None, typer.Option(min=20, help="In pixels; the larger, the faster. [default: an eighth of the height]")
     ] = None,
     tracker: Annotated[
         Literal["moviestrip", "detect-and-track"] | None, typer.Option(help="If not the configured one.")

@@ -43,7 +43,7 @@ class TrackedPerson:
 
 
 def detect(
-    footage: Footage, settings: DetectorSettings, maximum_people: int, smallest_person_px: float
+    footage: Footage, settings: DetectorSettings, maximum_people: int, smallest_person_px: float | None
 ) -> pd.DataFrame:
     """DETECTIONS of the whole footage, a piece at a time."""
     frames, parts = footage.frames(), []

@@ -51,9 +51,6 @@ class Pipeline:
     seed: int = 0
 
 
-SMALLEST_PX, SMALLEST_SHARE = 20, 1 / 6  # of a person who is looked for, in pixels and of the picture's height
-
-
 @dataclass(frozen=True)
 class Request:
     """One call of the demo."""
@@ -141,8 +138,7 @@ def run_demo(request: Request, pipeline: Pipeline) -> Summary:
     footage = open_footage(request.source, request.fps)
     summary = Summary(footage, _output_folder(request, footage))
     with summary.timed("detect"):
-        smallest_px = request.smallest_person_px or max(SMALLEST_PX, footage.height_px * SMALLEST_SHARE)
-        detections = detect(footage, pipeline.detector, request.maximum_people, smallest_px)
+        detections = detect(footage, pipeline.detector, request.maximum_people, request.smallest_person_px)
     with summary.timed("track"):
         people = follow(detections, pipeline.tracking, pipeline.curation, request.minimum_detections)
     with summary.timed("features"):

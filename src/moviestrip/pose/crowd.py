@@ -20,6 +20,7 @@ from moviestrip.pose.movenet import has_trunk, region_of, scaled_to_multiple
 from moviestrip.pose.tensorflow_graph import TensorFlowGraph
 from moviestrip.skeleton import BODY_25, COCO_17, convert, indices_of
 
+SMALLEST_PERSON_PX, SMALLEST_PERSON_SHARE = 80.0, 1 / 8  # unless asked: the larger of so many and this of the height
 SEARCHED_HEIGHT_PX = 100.0  # in the network's picture, of the smallest person asked for
 SCALE_STEP = 3.0  # people from once to three times that height are found in one picture
 COARSEST_SIDE_PX = 512
@@ -70,7 +71,7 @@ class Candidate:
 class CrowdDetector:
     """BODY_25 keypoints of at most `maximum_people` people of a frame, the surest first."""
 
-    def __init__(self, landmark_model: str, maximum_people: int, smallest_person_px: float):
+    def __init__(self, landmark_model: str, maximum_people: int, smallest_person_px: float | None):
         self._finder = CrowdFinder(smallest_person_px)
         self._landmarks = LandmarkNetwork(landmark_model)
         self._maximum_people = maximum_people
@@ -105,15 +106,15 @@ class CrowdDetector:
 class CrowdFinder:
     """Candidates of a frame at every scale, each person once, the surest first."""
 
-    def __init__(self, smallest_person_px: float):
+    def __init__(self, smallest_person_px: float | None):
         self._graph = TensorFlowGraph(part_file("movenet-graph"), part_file("movenet-weights"), MAPS)
         self._smallest_person_px = smallest_person_px
 
     def __call__(self, frame: Frame) -> list[Candidate]:
-        sides = searched_sides_px(max(frame.shape[:2]), self._smallest_person_px)
-        smallest_px = SMALLEST_REGION * self._smallest_person_px
+        smallest_px = self._smallest_person_px or max(SMALLEST_PERSON_PX, frame.shape[0] * SMALLEST_PERSON_SHARE)
+        sides = searched_sides_px(max(frame.shape[:2]), smallest_px)
         found = [candidate for side_px in sides for candidate in self.at_scale(frame, side_px)]
-        found = [candidate for candidate in found if candidate.region.side_px >= smallest_px]
+        found = [candidate for candidate in found if candidate.region.side_px >= SMALLEST_REGION * smallest_px]
         found.sort(key=lambda candidate: -candidate.score)
         return distinct(found)
 

@@ -47,13 +47,13 @@ def detect_shard(
     settings: DetectorSettings,
     maximum_people: int = 1,
     root: Path | None = None,
-    smallest_person_px: float = 80,
+    smallest_person_px: float | None = None,
 ) -> Detected:
     """What the detector says of a shard's usable videos, and what became of each.
 
     Args:
         frames_of: gives the RGB frames of a video by its id; asked once for each.
-        smallest_person_px: down to which the embedded program looks for several people.
+        smallest_person_px: down to which the embedded program looks for several people; by default it decides.
         root: the folder that the `path` of a video starts from; needed where the program reads video files.
     """
     usable = videos[videos["status"] == "ok"]
@@ -72,7 +72,7 @@ def detect_shard(
         return detected(shard.verdict())
 
 
-def command_line(settings: DetectorSettings, maximum_people: int, smallest_person_px: float) -> list[str]:
+def command_line(settings: DetectorSettings, maximum_people: int, smallest_person_px: float | None = None) -> list[str]:
     """The program and its options, up to the folders of one call."""
     common = ["--model_pose", settings.model_pose, "--display", "0", "--render_pose", "0"]
     if settings.command != "embedded":
@@ -86,8 +86,8 @@ def command_line(settings: DetectorSettings, maximum_people: int, smallest_perso
     part_file("blazepose-finder")
     part_file(f"blazepose-{settings.landmark_model}")
     embedded = [sys.executable, "-m", "moviestrip.pose.program", "--landmark_model", settings.landmark_model]
-    several = finder == "movenet" and maximum_people > 1
-    smallest = ["--smallest_person", f"{smallest_person_px:g}"] if several else []
+    is_asked = smallest_person_px is not None and finder == "movenet" and maximum_people > 1
+    smallest = ["--smallest_person", f"{smallest_person_px:g}"] if is_asked else []
     return [*embedded, "--finder", finder, "--number_people_max", str(maximum_people), *smallest, *common]
 
 

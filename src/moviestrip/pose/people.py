@@ -18,7 +18,6 @@ WINDOW_SHARE = 2 / 3
 WINDOW_DENSITY = 1.4
 SAME_REGION_OVERLAP = 0.5
 SAME_BODY_DISTANCE = 0.08  # of the region's side, mean over the landmarks
-SMALLEST_PERSON_PX = 80.0  # standing height down to which MoveNet searches for several people
 
 Frame = UInt8[np.ndarray, "height width 3"]
 Proposer = Callable[[Frame], list[Region]]
@@ -33,7 +32,7 @@ class PeopleDetector:
         landmark_model: str = "full",
         finder: str = "blazepose",
         maximum_people: int = 1,
-        smallest_person_px: float = SMALLEST_PERSON_PX,
+        smallest_person_px: float | None = None,
     ):
         self._crowd: Detector | None = None
         if finder == "movenet" and maximum_people > 1:

@@ -18,7 +18,7 @@ import numpy as np
 
 from moviestrip import __version__
 from moviestrip.errors import ConfigError, FatalError, MoviestripError
-from moviestrip.pose.people import SMALLEST_PERSON_PX, PeopleDetector
+from moviestrip.pose.people import PeopleDetector
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 NO_LIMIT = -1
@@ -50,8 +50,8 @@ def run(options: argparse.Namespace) -> None:
     """Detect the people of every frame asked for, and write one JSON file a frame."""
     _require_possible(options)
     cv2.setNumThreads(1)
-    people, smallest_px = _people(options.number_people_max), options.smallest_person or SMALLEST_PERSON_PX
-    detector = PeopleDetector(options.landmark_model, options.finder, people, smallest_px)
+    people = _people(options.number_people_max)
+    detector = PeopleDetector(options.landmark_model, options.finder, people, options.smallest_person)
     options.write_json.mkdir(parents=True, exist_ok=True)
     frames = image_frames(options.image_dir) if options.image_dir else video_frames(options.video)
     for name, frame in frames:
@@ -155,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--finder", choices=["blazepose", "movenet"], default="blazepose")
     parser.add_argument(
         "--smallest_person", type=float, metavar="PX",
-        help=f"standing height down to which MoveNet searches for several people; default {SMALLEST_PERSON_PX:.0f}",
+        help="standing height down to which MoveNet searches for several people; default an eighth of a frame's, or 80",
     )  # fmt: skip
     for flag, only in REFUSED_UNLESS.items():
         parser.add_argument(f"--{flag}", nargs="?", const="true", default=only, help=argparse.SUPPRESS)
