@@ -70,13 +70,13 @@ def table_settings(wildcards):
 
 
 rule table:
-    localrule: True
     input:
         table_inputs,
     output:
         expand(f"{ROOT}/tables/{{{{table}}}}.{{suffix}}", suffix=TABLE_SUFFIXES),
     log:
         f"{ROOT}/logs/table/{{table}}.log",
+    localrule: True
     conda:
         "../../envs/evaluation.yaml"
     params:
@@ -86,7 +86,6 @@ rule table:
 
 
 rule claims:
-    localrule: True
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.csv", table=CONFIG.tables),
         scores=scores_behind(CONFIG.tables),
@@ -99,6 +98,7 @@ rule claims:
         f"{ROOT}/claims.csv",
     log:
         f"{ROOT}/logs/claims.log",
+    localrule: True
     conda:
         "../../envs/evaluation.yaml"
     params:

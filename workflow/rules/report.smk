@@ -119,7 +119,6 @@ rule figure:
 
 
 rule report:
-    localrule: True
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.html", table=CONFIG.tables),
         claims=f"{ROOT}/claims.csv",
@@ -143,6 +142,7 @@ rule report:
         ),
     log:
         f"{ROOT}/logs/report.log",
+    localrule: True
     conda:
         "../../envs/report.yaml"
     params:

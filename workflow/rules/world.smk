@@ -2,11 +2,11 @@
 
 
 rule body:
-    localrule: True
     output:
         f"{ROOT}/body.json",
     log:
         f"{ROOT}/logs/body.log",
+    localrule: True
     conda:
         "../../envs/world.yaml"
     params:
