@@ -65,14 +65,22 @@ def write_links(folder: Path, links: int) -> None:
     (folder / "links.csv").write_text("\n".join(["url", *lines, ""]))
 
 
-def snakemake(folder: Path, *arguments: str) -> Planned:
+AS_IT_IS = ["-m", "snakemake"]
+# Snakemake sleeps a tenth of a second after every job whose files it touches.
+WITHOUT_SLEEP = [
+    "-c", "import snakemake.executors.touch as touch; touch.time.sleep = lambda seconds: None\n"
+    "from snakemake.cli import main; main()",
+]  # fmt: skip
+
+
+def snakemake(folder: Path, *arguments: str, program: Sequence[str] = AS_IT_IS) -> Planned:
     """Run Snakemake in such a folder, and ask the system what it took."""
     fixed = ["--snakefile", "Snakefile", "--configfile", "config.yaml", "own.yaml", "--cores", "1"]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     started = time.monotonic()
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *fixed, *arguments],
+            [sys.executable, *program, *fixed, *arguments],
             cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT,
         )  # fmt: skip
         _, status, usage = os.wait4(process.pid, 0)
@@ -92,7 +100,7 @@ def pretend_finished(folder: Path, targets: Sequence[str] = ()) -> None:
     for line in listed.output.splitlines():
         if line.startswith("results/"):
             _put(folder / line.split("\t")[0])
-    touched = snakemake(folder, "--touch", "--forceall", "--quiet", "all", *targets)
+    touched = snakemake(folder, "--touch", "--forceall", "--cores", "256", *targets, program=WITHOUT_SLEEP)
     assert touched.returncode == 0, touched.output[-3000:]
 
 

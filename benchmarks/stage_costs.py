@@ -74,7 +74,7 @@ def write_copy(video: Path, target: Path, side_px: int, mirrored: bool) -> None:
         written.mux(stream.encode())
 
 
-def workplace(folder: Path, side_px: int, people: int, backbones: list[str]) -> None:
+def workplace(folder: Path, side_px: int, people: int) -> None:
     """Datasets `short`, every sample once, and `long`, each twice; every one a single shard."""
     (folder / "config/datasets").mkdir(parents=True)
     (folder / "config/variants").symlink_to(REPOSITORY / "config/variants")
@@ -90,6 +90,7 @@ def workplace(folder: Path, side_px: int, people: int, backbones: list[str]) -> 
         (folder / f"config/datasets/{name}.yaml").write_text(yaml.safe_dump(dataset))
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     config |= {"name": "costs", "datasets": ["short", "long"], "variants": [], "tables": ["hmmr-1"]}
+    config["curation"]["duplicate_bits"] = -1  # or the mirrored copies would be left out
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
@@ -119,7 +120,7 @@ def stages_of(run: RunFolder, dataset: str, backbones: list[str]) -> Iterator[tu
 def measure(side_px: int, people: int, backbones: list[str]) -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        workplace(folder, side_px, people, backbones)
+        workplace(folder, side_px, people)
         run = RunFolder(folder / "results/costs")
         cost_of(folder, ["plan"], [])
         found = {
@@ -137,7 +138,7 @@ def measure(side_px: int, people: int, backbones: list[str]) -> None:
 def report(
     side_px: int, people: int, frames: dict[str, tuple[int, int, int, int]], found: dict[str, dict[str, Cost]]
 ) -> None:
-    """Per frame of video; features also per frame of a clip, of which there are more with several people."""
+    """Costs a job, and a frame of video: features are those of the clips, with one jittered copy of each."""
     print(f"\nlonger side {side_px} px, {people} people asked for; frames of video, of clips, videos, clips: {frames}")
     print("| stage | a job, s | a frame, ms | peak, MB | bytes a frame |\n| --- | --- | --- | --- | --- |")
     more = frames["long"][0] - frames["short"][0]
@@ -146,14 +147,14 @@ def report(
         each_s = (long.processor_s - short.processor_s) / more
         fixed_s = short.processor_s - each_s * frames["short"][0]
         written = (long.written_bytes - short.written_bytes) / more
-        print(f"| {stage} | {fixed_s:.1f} | {1000 * each_s:.2f} | {long.peak_mb:.0f} | {written:.0f} |")
+        print(f"| {stage} | {fixed_s:.1f} | {1000 * each_s:.2f} | {long.peak_mb:.0f} | {written:.0f} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, nargs="+", default=[640], help="pixels of the longer side")
     parser.add_argument("--people", type=int, nargs="+", default=[1, 3], help="people looked for in a video")
-    parser.add_argument("--backbones", nargs="*", default=["blazepose-full", "resnet50-random"])
+    parser.add_argument("--backbones", nargs="*", default=["blazepose-full"])
     chosen = parser.parse_args()
     for side_px in chosen.side:
         for people in chosen.people:
