@@ -109,6 +109,23 @@ def test_a_deleted_file_reruns_only_what_depends_on_it(finished: Path, snakemake
     assert not planned & {"body", "motions", "render", "fetch", "detect", "train"}
 
 
+@pytest.mark.parametrize(
+    ("path", "made"),
+    [
+        ("labels/gym/gym-0000.parquet", {"label", "all_labels", "train"}),
+        ("features/blazepose-full/gym/gym-0000.h5", {"features", "all_features", "train"}),
+        ("appearance/insta-mini/insta-mini-0000.parquet", {"appearance", "label"}),
+    ],
+)
+def test_a_deleted_file_of_a_shard_is_made_again(finished: Path, snakemake: Run, path: str, made: set[str]):
+    file = finished / "results/tiny" / path
+    held = file.rename(file.with_suffix(".held"))
+    planned = jobs(snakemake(finished, "--cores", "1", "-n").stdout)
+    held.rename(file)
+    assert made <= planned
+    assert not planned & {"body", "motions", "render", "fetch", "detect"}
+
+
 def test_a_changed_key_reruns_only_its_readers(finished: Path, snakemake: Run):
     dry = snakemake(finished, "--cores", "1", "-n", "--config", "evaluation={bootstrap_samples: 51}")
     assert jobs(dry.stdout) == {"table", "claims", "report"}

@@ -169,16 +169,33 @@ def is_official(dataset):
 SCORED = " ".join(f"--dataset {name}" for name in TEST_DATASETS)
 
 
+def features_read():
+    """phi, index and crops of every shard whose features a variant reads, and of its occluded copies."""
+    read = [(name, TEST_DATASETS, False) for name in VARIANTS]
+    read += [(name, trained_on(name), False) for name in TRAINED]
+    hidden = [name for name in TRAINED if VARIANTS[name].occluded_copies]
+    read += [(name, trained_on(name), True) for name in hidden]
+    wanted = {
+        (BACKBONE_OF[name], dataset, occluded)
+        for name, datasets, occluded in read
+        for dataset in datasets
+    }
+    return [
+        file
+        for backbone, dataset, occluded in sorted(wanted)
+        for file in feature_files(backbone, [dataset], occluded)
+    ]
+
+
 def everything():
-    """Every table and feature file of the run, in the middle of the workflow as well as at its end."""
-    files = shard_files("videos", DATASETS) + all_labels(DATASETS)
-    features = [file for name in VARIANTS for file in scored_features(name)]
-    features += [file for name in TRAINED for file in learning_features(name)]
-    files += dict.fromkeys(features)
+    """Every file of the run, in the middle of the workflow as well as at its end: marks alone would not miss one."""
+    files = features_read() + all_labels(DATASETS)
+    for kind in ("videos", "clips", "attributes", "labels"):
+        files += shard_files(kind, DATASETS)
     for kind in ("detections", "answers", "shots", "tracks"):
         files += shard_files(kind, TRACKED)
     screened = [name for name, dataset in DATASETS.items() if dataset.is_screened]
-    for kind in ("key_frames", "originals"):
+    for kind in ("key_frames", "appearance", "originals"):
         files += shard_files(kind, screened)
     files += shard_files("annotations", filter(is_official, DATASETS))
     scored = dict(variant=VARIANTS, seed=CONFIG.training_seeds, dataset=TEST_DATASETS)
