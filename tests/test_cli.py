@@ -46,6 +46,12 @@ def test_a_stage_that_reads_an_undeclared_key_fails(tmp_path: Path):
     assert "reads `body`, which it was not handed" in result.stderr
 
 
+def test_fetching_what_is_not_planned_says_so(repository: Path, tmp_path: Path):
+    result = moviestrip("fetch", "studio", "--run", str(tmp_path), cwd=repository)
+    assert result.returncode == 2
+    assert "no shard of studio is planned" in result.stderr and "run `moviestrip plan` first" in result.stderr
+
+
 def test_lists_fit_80_columns(repository: Path):
     for command in ("dataset list", "variants list", "variants show ar-phi", "tables list", "doctor"):
         result = moviestrip(*command.split(), cwd=repository)

@@ -97,7 +97,10 @@ def fetch(
     """Bring in videos and check every frame; bad ones keep their row with the reason."""
     job = job_of(run, settings, config, dataset)
     asking = StageSettings.from_json(fetching) if fetching else job.settings
-    for each in [shard] if shard else job.run.shards(dataset):
+    shards = [shard] if shard else job.run.shards(dataset)
+    if not shards:
+        raise ConfigError(f"fetch: no shard of {dataset} is planned in {job.run.root}; run `moviestrip plan` first")
+    for each in shards:
         videos = stages.fetch(job, dataset, each, asking.section(FetchSettings), retry)
         _show_unusable(videos)
 

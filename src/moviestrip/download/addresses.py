@@ -41,7 +41,7 @@ def _meant(address: Address) -> list[Address]:
     if address.ipv4_mapped is not None:
         return [address.ipv4_mapped]
     if address.sixtofour is not None:
-        return [address, address.sixtofour]
+        return [address.sixtofour]  # of the address itself versions of Python think differently
     return [address]
 
 
