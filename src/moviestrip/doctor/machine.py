@@ -61,7 +61,7 @@ def _graphics_card() -> Finding:
     if not torch.cuda.is_available():
         return Finding("GPU", "optional", "none, and none is needed: every stage runs on the processor")
     name = torch.cuda.get_device_name(0)
-    return Finding("GPU", "optional", f"{name}, CUDA {torch.version.cuda}; not used: every stage runs on the processor")
+    return Finding("GPU", "optional", f"{name}, CUDA {torch.version.cuda}; for training and prediction")
 
 
 def _libraries() -> Iterator[Finding]:

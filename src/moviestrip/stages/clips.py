@@ -75,10 +75,8 @@ def appearance(job: Job, dataset: str, shard: str) -> None:
     inputs = {kind: getattr(job.run, kind)(dataset, shard) for kind in ("clips", "attributes", "key_frames")}
     earlier = {f"before:{each}": job.run.originals(dataset, each) for each in job.run.shards(dataset) if each < shard}
     clips = selected(read_table(inputs["clips"], tables.CLIPS), read_table(inputs["attributes"], tables.ATTRIBUTES))
-    frames, before = (
-        read_table(inputs["key_frames"], tables.KEY_FRAMES),
-        tables.read_tables(earlier.values(), tables.KEY_FRAMES),
-    )
+    frames = read_table(inputs["key_frames"], tables.KEY_FRAMES)
+    before = tables.read_tables(earlier.values(), tables.KEY_FRAMES)
     verdicts, originals = judge_appearance(clips, frames, before, job.settings.section(CurationSettings))
     inputs |= earlier
     job.save(job.run.appearance(dataset, shard), verdicts, tables.ATTRIBUTES, inputs)
@@ -95,15 +93,17 @@ def explain(run: RunFolder, clip: str, dataset: str | None = None) -> "Explanati
     clips = {path: read_table(path, tables.CLIPS) for path in shards if path.is_file()}
     clip_id = find_clip(clip, [each for found in clips.values() for each in found["clip_id"]])
     path = next(path for path, found in clips.items() if clip_id in set(found["clip_id"]))
-    shard, row = shards[path], dict(clips[path].set_index("clip_id", drop=False).loc[clip_id])
-    videos = read_table(run.videos(*shard), tables.VIDEOS).set_index("video_id", drop=False)
+    name, shard = shards[path]
+    row = dict(clips[path].set_index("clip_id", drop=False).loc[clip_id])
+    videos = read_table(run.videos(name, shard), tables.VIDEOS).set_index("video_id", drop=False)
     original = ""
-    if run.originals(*shard).is_file():
-        before = [run.originals(shard[0], each) for each in run.shards(shard[0]) if each < shard[1]]
-        key_frames, own = (read_table(kind(*shard), tables.KEY_FRAMES) for kind in (run.key_frames, run.originals))
+    if run.originals(name, shard).is_file():
+        before = [run.originals(name, each) for each in run.shards(name) if each < shard]
+        key_frames = read_table(run.key_frames(name, shard), tables.KEY_FRAMES)
+        own = read_table(run.originals(name, shard), tables.KEY_FRAMES)
         nearest = original_of(clip_id, key_frames, tables.read_tables(before, tables.KEY_FRAMES), own)
         original = nearest[0] if nearest else ""
-    verdicts = tables.read_tables(run.verdicts(*shard), tables.ATTRIBUTES)
+    verdicts = tables.read_tables(run.verdicts(name, shard), tables.ATTRIBUTES)
     return explain(row, verdicts, dict(videos.loc[row["video_id"]]), original)
 
 
