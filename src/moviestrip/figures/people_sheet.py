@@ -35,7 +35,8 @@ def people_sheet(tracks: pd.DataFrame, frames_of: FramesOf, frames: int = 12) ->
         numbers = rows["frame"].to_list()
         for number, picture in zip(numbers, frames_at(frames_of(str(video_id)), numbers), strict=True):
             pictures.append(draw_people(picture, _by_track(of_video[number])))
-            captions.append(f"{str(video_id)[:6]} · {number} · {len(of_video[number])} people")
+            count = len(of_video[number])
+            captions.append(f"{str(video_id)[:6]} · {number} · {count} {'person' if count == 1 else 'people'}")
     return contact_sheet(pictures, captions, COLUMNS, CELL_PX)
 
 
