@@ -385,6 +385,7 @@ DtwCost = Literal["distance", "metric"]
 DtwAlignment = Literal["pair", "frame"]
 DtwReading = Literal["prefix", "full_up_to", "full_at"]
 ForecastReading = Literal["at_horizon", "mean_up_to_horizon"]
+SmoothingMetric = Literal["pa_mpjpe", "accel_error"]
 
 
 class DtwSettings(Section):
@@ -428,9 +429,22 @@ class EvaluationSettings(Section):
     )
     bootstrap_samples: int = Field(1000, ge=0, description="Resamplings of the clips behind each interval.")
     interval_percent: float = Field(95, gt=0, lt=100, description="Width of the intervals.")
+    smoothing_metric: SmoothingMetric = Field(
+        "pa_mpjpe",
+        description="Of the validation clips, by which a smoothing baseline's parameters are chosen: `pa_mpjpe`, as "
+        "models are, or `accel_error`, which asks for the smoothest motion (docs/evaluation.md).",
+    )
     gaussian_sigma_frames: float | None = Field(
+        None, gt=0, description="Of `smoothing: gaussian`; empty chooses it on the validation clips."
+    )
+    one_euro_minimum_cutoff_hz: float | None = Field(
+        None, gt=0, description="Of `smoothing: one-euro`; empty chooses it on the validation clips."
+    )
+    one_euro_beta: float | None = Field(
         None,
-        description="Of the smoothing baseline; empty chooses it on the validation clips.",
+        ge=0,
+        description="Of `smoothing: one-euro`, in Hz for each radian (of other values: unit) a second; empty chooses "
+        "it on the validation clips.",
     )
     dtw: DtwSettings = DtwSettings()
 
@@ -824,8 +838,10 @@ class VariantSettings(Section):
     reads: Literal["strip", "hallucination"] = Field(
         "strip", description="What is predicted from: the real strip, or the one guessed from each frame."
     )
-    smoothing: Literal["none", "gaussian", "slerp"] = Field(
-        "none", description="Post-processing: a Gaussian (ours), or the average filter by slerp of TCMR's Table 5."
+    smoothing: Literal["none", "gaussian", "one-euro", "slerp"] = Field(
+        "none",
+        description="Post-processing: a Gaussian or the 1 euro filter (ours), or the average filter by slerp of TCMR's "
+        "Table 5.",
     )
     backbone: BackboneName | None = Field(None, description="Features it reads; empty for `features.backbone`.")
     frame_stride: int = Field(1, ge=1, description="Reads every n-th frame only (TCMR's Table 8: 2).")
@@ -861,6 +877,11 @@ class VariantSettings(Section):
     @property
     def is_trained(self) -> bool:
         return self.weights_of is None
+
+    @property
+    def is_smoothed_baseline(self) -> bool:
+        """Whether each frame is seen by itself and a filter over time follows: what temporal models have to beat."""
+        return self.encoder == "none" and self.smoothing != "none"
 
     def scaled(self, scale: ScaleSettings) -> ScaleSettings:
         """The scale with the learning rate that this variant has for itself."""
