@@ -85,25 +85,39 @@ class PosedPoints(nn.Module):
     ) -> Float[Tensor, "frames points 3"]:
         """Points in metres, where `Body.forward` without a translation puts them."""
         turned, placed = self._bones_posed(rotations, betas)
-        offset = self._offset + torch.einsum("pck,nk->npc", self._offset_shape, betas)
+        offset = _linear(self._offset, self._offset_shape, betas)
         if self._offset_pose is not None:
             feature = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)).flatten(1)
-            offset = offset + torch.einsum("pck,nk->npc", self._offset_pose, feature)
-        pairs = (turned[:, self._bones] @ offset[..., None])[..., 0] + self._mass[:, None] * placed[:, self._bones]
-        return pairs.new_zeros(len(pairs), self.n_points, 3).index_add(1, self._point_of_pair, pairs)
+            offset = offset + _linear(torch.zeros_like(self._offset), self._offset_pose, feature)
+        bones = self._bones.tolist()
+        turned_of_pair, place_of_pair = (torch.stack([of[bone] for bone in bones]) for of in (turned, placed))
+        pairs = (turned_of_pair * offset[:, None]).sum(2) + self._mass[:, None, None] * place_of_pair
+        points = pairs.new_zeros(self.n_points, *pairs.shape[1:]).index_add(0, self._point_of_pair, pairs)
+        return points.permute(2, 0, 1)
 
     def joints(
         self, rotations: Float[Tensor, "frames 24 3 3"], betas: Float[Tensor, "frames 10"]
     ) -> Float[Tensor, "frames 24 3"]:
         """SMPL's own 24 joints, where `Body.forward` without a translation puts them."""
-        return self._bones_posed(rotations, betas)[1]
+        return torch.stack(self._bones_posed(rotations, betas)[1]).permute(2, 0, 1)
 
-    def _bones_posed(self, rotations: Tensor, betas: Tensor) -> tuple[Tensor, Tensor]:
-        """Rotation (N, 24, 3, 3) and place (N, 24, 3) of every bone, from the root outwards."""
-        rest = self._joints + torch.einsum("jck,nk->njc", self._joint_shape, betas)
-        turned, placed = [rotations[:, 0]], [rest[:, 0]]
+    def _bones_posed(self, rotations: Tensor, betas: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Rotation (3, 3, N) and place (3, N) of every bone, from the root outwards.
+
+        Frames come last: each of these many small steps then runs along memory, three times as fast on a CPU as
+        products of 3 x 3 matrices.
+        """
+        local = rotations.permute(1, 2, 3, 0).contiguous().unbind()
+        rest = _linear(self._joints, self._joint_shape, betas).unbind()
+        turned, placed = [local[0]], [rest[0]]
         for joint, parent in enumerate(SMPL_PARENTS[1:], start=1):
-            along = (rest[:, joint] - rest[:, parent])[..., None]
-            placed.append(placed[parent] + (turned[parent] @ along)[..., 0])
-            turned.append(turned[parent] @ rotations[:, joint])
-        return torch.stack(turned, 1), torch.stack(placed, 1)
+            placed.append(placed[parent] + (turned[parent] * (rest[joint] - rest[parent])).sum(1))
+            turned.append((turned[parent][:, :, None] * local[joint]).sum(1))
+        return turned, placed
+
+
+def _linear(
+    constant: Float[Tensor, "rows 3"], slope: Float[Tensor, "rows 3 k"], values: Float[Tensor, "frames k"]
+) -> Float[Tensor, "rows 3 frames"]:
+    """constant + slope @ values of every frame."""
+    return torch.addmm(constant.reshape(-1, 1), slope.flatten(0, 1), values.T).unflatten(0, (-1, 3))
