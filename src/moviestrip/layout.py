@@ -130,6 +130,16 @@ class RunFolder:
         return self.root / "claims.csv"
 
     @property
+    def difficulty(self) -> Path:
+        """Whether the miniature world is hard where reality is hard, a check a row."""
+        return self.root / "difficulty.csv"
+
+    @property
+    def difficulty_figures(self) -> Path:
+        """A folder for each plot of these checks: the picture, its caption, the numbers behind it."""
+        return self.figures / "difficulty"
+
+    @property
     def funnel(self) -> Path:
         """Where videos, people and clips went, by dataset, stage and reason."""
         return self.root / "funnel.csv"
@@ -137,6 +147,16 @@ class RunFolder:
     def card(self, dataset: str) -> Path:
         """What anyone who uses a dataset should know of it."""
         return self.root / "cards" / f"{dataset}.md"
+
+    @property
+    def real_check(self) -> Path:
+        """What the models measure on videos of real people."""
+        return self.root / "real_check.csv"
+
+    @property
+    def real_pictures(self) -> Path:
+        """What they look like there, with `captions.json`."""
+        return self.figures / "real"
 
     @property
     def figures(self) -> Path:

@@ -6,6 +6,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from moviestrip import stages
 from moviestrip.cli.options import (
@@ -321,6 +322,32 @@ def figure(
 ) -> None:
     """Draw one of the papers' figures from this run."""
     stages.figure(job_of(run, settings, config), name)
+
+
+@app.command(rich_help_panel="Stages")
+def difficulty(run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Check that the miniature world is hard where reality is hard: jitter, bursts, depth, detector, futures."""
+    console = Console(width=DIFFICULTY_COLUMNS)
+    console.print(difficulty_table(stages.difficulty(job_of(run, settings, config))))
+
+
+DIFFICULTY_COLUMNS = 80
+
+
+def difficulty_table(found: pd.DataFrame) -> Table:
+    """Each check's number, its interval, what was expected and whether it is there."""
+    table = plain_table("check", "", "measured", "interval", "printed", numbers=3)
+    for row in found.to_dict("records"):
+        mark = VERDICT_MARKS[row["verdict"]]
+        interval = "" if pd.isna(row["low"]) or not row["seeds"] else f"{row['low']:.3g} to {row['high']:.3g}"
+        printed = "" if pd.isna(row["reference"]) else f"{row['reference']:.3g}"
+        table.add_row(row["check"], mark, f"{row['measured']:.3g} {row['unit']}", interval, printed)
+    counts = found["verdict"].value_counts()
+    table.caption = ", ".join(f"{counts.get(name, 0)} {name} ({mark})" for name, mark in VERDICT_MARKS.items())
+    return table
+
+
+VERDICT_MARKS = {"present": "+", "absent": "-", "undecided": "?"}
 
 
 @app.command(rich_help_panel="Stages")
