@@ -136,7 +136,7 @@ def test_the_caption_says_world_body_protocol_seeds_detector_backbone_and_sizes(
     for words in (
         "miniature world", "street plays 3DPW (5 clips, 320 frames)", "free body", "BlazePose full", "blazepose-full",
         "protocol: hmmr", "1 training seed.", "95 % bootstrap",
-        "variants single-view-gaussian, contextual-no-dynamics are not trained",
+        "variants single-view-gaussian, single-view-one-euro, contextual-no-dynamics are not trained",
     ):  # fmt: skip
         assert words in caption
 

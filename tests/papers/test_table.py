@@ -14,6 +14,7 @@ from moviestrip.papers.states import table_states
 from moviestrip.papers.table import (
     COLUMNS,
     build_table,
+    cells_of,
     counts_data,
     dataset_statistics,
     plain_action,
@@ -23,7 +24,7 @@ from moviestrip.papers.table import (
 from moviestrip.papers.variants import input_frames
 from moviestrip.papers.worlds import PAPER_DATASETS, Setting, stand_in, variant_of
 
-VARIANTS = ("single-view", "single-view-gaussian", "contextual-no-dynamics", "contextual")
+VARIANTS = ("single-view", "single-view-gaussian", "single-view-one-euro", "contextual-no-dynamics", "contextual")
 DATASETS = ("studio", "street", "gym", "court", "vlog-mini", "insta-mini")
 
 
@@ -72,7 +73,7 @@ def test_the_printed_side_is_complete_even_where_ours_is_empty(name, setting):
 
 def test_hmmr_2_holds_our_means_and_intervals(setting, scores):
     table = build_table("hmmr", "2", scores, None, setting)
-    assert table["ours"].notna().all() and len(table) == 32
+    assert table["ours"].notna().all() and len(table) == 40
     cell = table[(table["row_id"] == "contextual") & (table["dataset"] == "3dpw") & (table["metric"] == "mpjpe")].iloc[
         0
     ]
@@ -85,13 +86,31 @@ def test_hmmr_2_holds_our_means_and_intervals(setting, scores):
     assert "2 degenerate frames left out" in cell["note"]
 
 
-def test_the_smoothing_baseline_is_an_added_row_below_single_view(setting, scores):
+def test_smoothing_baselines_are_added_rows_below_single_view(setting, scores):
     table = build_table("hmmr", "2", scores, None, setting)
     order = table["row_id"].drop_duplicates().tolist()
-    assert order == ["single-view", "single-view-gaussian", "contextual-no-dynamics", "contextual"]
-    added = table[table["row_id"] == "single-view-gaussian"]
-    assert (added["printed"] == "").all() and len(added) == 8
-    assert set(added["row"]) == {"Single-view + Gaussian smoothing (our baseline)"}
+    assert order == list(VARIANTS)
+    added = table[table["row_id"].isin(["single-view-gaussian", "single-view-one-euro"])]
+    assert (added["printed"] == "").all() and len(added) == 16
+    assert added["row"].drop_duplicates().tolist() == [
+        "Single-view + Gaussian smoothing (our baseline)", "Single-view + one-euro filter (our baseline)"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", table_names())
+def test_smoothing_stands_beside_every_table_of_what_models_see(name):
+    """And beside no forecast: these have the last pose held, and the nearest neighbour."""
+    cells = cells_of(*name.split("-"))
+    forecasts = (cells["horizon"] != "").any()
+    rows = cells["row_id"].drop_duplicates().tolist()
+    smoothed = [row for row in rows if row.endswith(("-gaussian", "-one-euro"))]
+    static = "single-view" if cells["paper"].iat[0] in ("hmmr", "phd") else "spin-backbone"
+    wanted = [] if forecasts or counts_data(*name.split("-")) else [f"{static}-gaussian", f"{static}-one-euro"]
+    assert smoothed == wanted
+    columns = cells.groupby("row_id").size()
+    assert set(columns[smoothed]) <= {columns.max()}
+    for cell in cells[cells["row_id"].isin(smoothed)].to_dict("records"):
+        assert variant_of(cell["paper"], cell["row_id"], cell["kind"]) == cell["row_id"]
 
 
 def test_acceleration_is_per_frame_squared_and_says_how_it_is_printed(setting, scores):
@@ -117,16 +136,17 @@ def test_a_gap_gives_its_reason(changed, reason, scores):
 def test_how_many_frames_a_model_is_shown_is_known_without_scores():
     folder = Path(__file__).parents[2] / "config"
     names = ("contextual-instavariety", "vibe-3dpw-train", "tcmr-3dpw-train")
-    frames = {name: input_frames(load_variant(name, folder), ScaleSettings()) for name in (*names, "single-view")}
-    assert frames == dict(zip(names, (20, 16, 16), strict=True)) | {"single-view": 1}
+    smoothed = ("spin-backbone-gaussian", "spin-backbone-one-euro")
+    frames = {name: input_frames(load_variant(name, folder), ScaleSettings()) for name in (*names, *smoothed)}
+    assert frames == dict(zip(names, (20, 16, 16), strict=True)) | dict.fromkeys(smoothed, 1)
     table = build_table("tcmr", "4", None, None, Setting.of(config(variants=names), frames))
     cells = table[table["metric"] == "input_frames"].set_index("row_id")
-    ours = cells.drop(index="meva")
+    ours = cells.drop(index=["meva", *smoothed])
     assert ours["ours"].astype(int).tolist() == ours["printed"].astype(int).tolist() == [20, 16, 16]
     assert cells[["low", "clips", "seeds"]].isna().all(axis=None) and "cited" in cells.loc["meva", "note"]
     assert "| 20 │ *20* " in to_markdown(table, Setting.of(config(variants=names), frames))
     assert prints_input_frames("tcmr", "4") and not prints_input_frames("tcmr", "5")
-    assert table_states(config(variants=names, datasets=(*DATASETS, "studio", "hall"))).set_index("table").loc[
+    assert table_states(config(variants=(*names, *smoothed), datasets=(*DATASETS, "studio", "hall"))).set_index("table").loc[
         "tcmr-4", "state"
     ] == "complete"  # fmt: skip
 
@@ -165,11 +185,12 @@ def test_table_states_tell_what_is_missing(scores):
     states = table_states(config()).set_index("table")
     assert len(states) == 25 and list(states.columns) == ["title", "state", "ours", "missing"]
     assert states.loc["hmmr-1", "state"] == states.loc["hmmr-2", "state"] == "complete"
-    assert states.loc["hmmr-2", "ours"] == "4/4" and states.loc["hmmr-2", "missing"] == ""
+    assert states.loc["hmmr-2", "ours"] == "5/5" and states.loc["hmmr-2", "missing"] == ""
     assert states.loc["hmmr-6", "state"] == "partial" and "mesh_posed" not in states.loc["hmmr-6", "missing"]
     assert states.loc["phd-4", ["state", "ours"]].tolist() == ["pending", "0/16"]
     assert states.loc["tcmr-4", "missing"].startswith(
-        "variants contextual-instavariety, vibe-3dpw-train, tcmr-3dpw-train are not trained"
+        "variants contextual-instavariety, vibe-3dpw-train, tcmr-3dpw-train, spin-backbone-gaussian, "
+        "spin-backbone-one-euro are not trained"
     )
 
 

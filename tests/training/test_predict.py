@@ -25,7 +25,10 @@ from moviestrip.training.predict import (
     smooth_predictions,
 )
 from moviestrip.training.readout import true_theta
+from moviestrip.training.smoothing import Gaussian, SlerpAverage
 from tests.training.stick_world import FEATURES, StickBody, stick_clips
+
+RATES = {f"test-{index:02d}": 25.0 for index in range(3)}
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +132,7 @@ def test_smoothing_a_constant_turn_keeps_it_and_halves_nothing(clips):
     betas = betas * 0
     camera = camera[:1].expand(48, 3)
     table = predictions_table(Estimates(camera, rotations, betas, body(rotations, betas)), clips)
-    smooth = stack(smooth_predictions(table, clips, body, "gaussian", 1.0)["pose"], 24, 3)
+    smooth = stack(smooth_predictions(table, clips, body, Gaussian(1.0), RATES)["pose"], 24, 3)
     np.testing.assert_allclose(
         smooth.reshape(3, 16, 24, 3)[:, 4:-4, 3, 0], turns.reshape(3, 16, 24, 3)[:, 4:-4, 3, 0], atol=1e-4
     )
@@ -140,31 +143,31 @@ def test_smoothing_removes_jitter_within_clips_and_never_across(clips):
     predictions = true_predictions(noisy)
     jitter = np.random.default_rng(0).normal(0, 0.1, (48, 72)).astype(np.float32)
     predictions["pose"] = list(stack(predictions["pose"], 72) + jitter)
-    smooth = smooth_predictions(predictions, clips, StickBody(), "gaussian", 1.5)
+    smooth = smooth_predictions(predictions, clips, StickBody(), Gaussian(1.5), RATES)
     truth = stack(true_predictions(clips)["joints_3d_m"], 14, 3)
 
     def second_difference(joints):
         return np.linalg.norm(np.diff(joints.reshape(3, 16, 14, 3), n=2, axis=1), axis=-1).mean()
 
     joints = stack(smooth["joints_3d_m"], 14, 3)
-    rough = smooth_predictions(predictions, clips, StickBody(), "none")
+    rough = smooth_predictions(predictions, clips, StickBody(), Gaussian(0.1), RATES)  # which changes nothing
     assert second_difference(joints) < 0.3 * second_difference(stack(rough["joints_3d_m"], 14, 3))
     assert np.linalg.norm(joints - truth, axis=-1).mean() < 0.06
     alone = replace(
         clips, clips=clips.clips[:1], box_center_px=clips.box_center_px[:16], box_scale=clips.box_scale[:16]
     )
-    first = smooth_predictions(predictions.iloc[:16].reset_index(drop=True), alone, StickBody(), "gaussian", 1.5)
+    first = smooth_predictions(predictions.iloc[:16].reset_index(drop=True), alone, StickBody(), Gaussian(1.5), RATES)
     np.testing.assert_allclose(stack(first["joints_3d_m"], 14, 3), joints[:16], atol=1e-5)
 
 
 def test_smoothing_predictions_of_other_clips_is_refused(clips):
     with pytest.raises(FatalError, match="not the same"):
-        smooth_predictions(true_predictions(clips).iloc[::-1], clips, StickBody(), "slerp")
+        smooth_predictions(true_predictions(clips).iloc[::-1], clips, StickBody(), SlerpAverage(), RATES)
 
 
 def test_slerp_smooths_poses_clip_by_clip_and_keeps_cameras_and_shapes(clips):
     predictions = true_predictions(clips)
-    smooth = smooth_predictions(predictions, clips, StickBody(), "slerp")
+    smooth = smooth_predictions(predictions, clips, StickBody(), SlerpAverage(), RATES)
     for name, size in (("camera", 3), ("betas", 10)):
         np.testing.assert_array_equal(stack(smooth[name], size), stack(predictions[name], size))
     pose, raw = (
@@ -184,9 +187,9 @@ def test_a_perspective_model_is_projected_in_perspective(tmp_path, clips):
     crop_px = 112 * project_crop_perspective(points, camera)
     expected = crop_px / clips.box_scale[:, None, None] + clips.box_center_px[:, None]
     np.testing.assert_allclose(stack(predictions["keypoints_2d"], 25, 2), expected, atol=2e-2)
-    again = smooth_predictions(predictions, clips, StickBody(), "none", projection="perspective")
+    again = smooth_predictions(predictions, clips, StickBody(), Gaussian(0.1), RATES, projection="perspective")
     np.testing.assert_allclose(stack(again["keypoints_2d"], 25, 2), expected, atol=2e-2)
-    weak = smooth_predictions(predictions, clips, StickBody(), "none")
+    weak = smooth_predictions(predictions, clips, StickBody(), Gaussian(0.1), RATES)
     assert np.abs(stack(weak["keypoints_2d"], 25, 2) - expected.numpy()).max() > 0.1
 
 

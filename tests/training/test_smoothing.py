@@ -1,12 +1,26 @@
-"""The filters over time, against scipy's rotations."""
+"""The filters over time, against scipy's rotations and the 1 euro filter's own paper."""
+
+import math
 
 import numpy as np
 import pytest
 import torch
+from scipy.signal import lfilter
 from scipy.spatial.transform import Rotation, Slerp
 
-from moviestrip.errors import ConfigError
-from moviestrip.training.smoothing import Motion, gaussian_rotations, slerp_rotations, smooth
+from moviestrip.training.smoothing import (
+    Gaussian,
+    Motion,
+    OneEuro,
+    SlerpAverage,
+    gaussian_rotations,
+    one_euro_rotations,
+    one_euro_values,
+    slerp_rotations,
+    smooth_clips,
+)
+
+FPS = 25.0
 
 
 def wandering(frames: int = 30, joints: int = 24, step: float = 0.4, seed: int = 0) -> torch.Tensor:
@@ -25,13 +39,39 @@ def turning(frames: int, step: float) -> torch.Tensor:
     return torch.from_numpy(Rotation.from_rotvec(np.outer(np.arange(frames) * step, axis)).as_matrix())[:, None]
 
 
-def motion(rotations: torch.Tensor) -> Motion:
-    generator = torch.Generator().manual_seed(0)
+def motion(rotations: torch.Tensor, seed: int = 0) -> Motion:
+    generator = torch.Generator().manual_seed(seed)
     frames = len(rotations)
     return Motion(torch.randn(frames, 3, generator=generator), rotations, torch.randn(frames, 10, generator=generator))
 
 
-FILTERS = {"gaussian": lambda rotations: gaussian_rotations(rotations, 1.5), "slerp": slerp_rotations}
+FILTERS = {
+    "gaussian": lambda rotations: gaussian_rotations(rotations, 1.5),
+    "one-euro": lambda rotations: one_euro_rotations(rotations, FPS, 1.0, 0.5),
+    "slerp": slerp_rotations,
+}
+
+
+class PrintedOneEuro:
+    """Algorithm 1 and 2 of Casiez, Roussel and Vogel (CHI 2012), line by line, on one number at a time."""
+
+    def __init__(self, rate_hz: float, minimum_cutoff_hz: float, beta: float):
+        self.rate_hz, self.minimum_cutoff_hz, self.beta = rate_hz, minimum_cutoff_hz, beta
+        self.first_time, self.last, self.last_speed = True, math.nan, math.nan
+
+    def alpha(self, cutoff_hz: float) -> float:
+        tau_s, period_s = 1 / (2 * math.pi * cutoff_hz), 1 / self.rate_hz
+        return 1 / (1 + tau_s / period_s)
+
+    def __call__(self, value: float) -> float:
+        if self.first_time:
+            self.first_time, self.last, self.last_speed = False, value, 0.0
+            return value
+        speed, share = (value - self.last) * self.rate_hz, self.alpha(1.0)
+        self.last_speed = share * speed + (1 - share) * self.last_speed
+        share = self.alpha(self.minimum_cutoff_hz + self.beta * abs(self.last_speed))
+        self.last = share * value + (1 - share) * self.last
+        return self.last
 
 
 def test_slerp_is_scipys_step_by_step():
@@ -103,16 +143,72 @@ def test_slerp_looks_back_only():
     assert not torch.allclose(slerp_rotations(rotations)[20:], slerp_rotations(other)[20:])
 
 
-def test_slerp_leaves_cameras_and_shapes_and_the_gaussian_does_not():
+@pytest.mark.parametrize(("cutoff_hz", "beta"), [(0.5, 0.0), (1.0, 0.3), (4.0, 2.0)])
+def test_one_euro_of_values_is_the_papers_algorithm(cutoff_hz, beta):
+    values = np.cumsum(np.random.default_rng(0).normal(0, 0.2, (60, 4)), axis=0)
+    expected = np.empty_like(values)
+    for channel in range(4):
+        printed = PrintedOneEuro(FPS, cutoff_hz, beta)
+        expected[:, channel] = [printed(value) for value in values[:, channel]]
+    np.testing.assert_allclose(one_euro_values(torch.from_numpy(values), FPS, cutoff_hz, beta), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(("cutoff_hz", "beta"), [(0.5, 0.0), (1.0, 0.3), (4.0, 2.0)])
+def test_one_euro_about_one_axis_is_the_papers_algorithm_on_the_angle(cutoff_hz, beta):
+    """There a rotation is its angle; past half a turn too, as long as no step is one."""
+    angles = np.cumsum(np.random.default_rng(1).normal(0.1, 0.15, 80))
+    axis = np.array([0.6, 0.0, 0.8])
+    rotations = torch.from_numpy(Rotation.from_rotvec(np.outer(angles, axis)).as_matrix())[:, None]
+    smoothed = one_euro_rotations(rotations, FPS, cutoff_hz, beta)[:, 0]
+    printed = PrintedOneEuro(FPS, cutoff_hz, beta)
+    expected = Rotation.from_rotvec(np.outer([printed(angle) for angle in angles], axis)).as_matrix()
+    assert angles.max() > np.pi
+    np.testing.assert_allclose(smoothed, expected, atol=1e-9)
+
+
+def test_one_euro_without_a_slope_is_an_exponential_filter():
+    values = np.random.default_rng(2).normal(size=(50, 3))
+    share = 1 / (1 + FPS / (2 * np.pi * 1.5))
+    expected, _ = lfilter([share], [1, share - 1], values, axis=0, zi=(1 - share) * values[:1])
+    np.testing.assert_allclose(one_euro_values(torch.from_numpy(values), FPS, 1.5, 0.0), expected, atol=1e-12)
+
+
+def test_one_euro_calms_rest_and_lags_less_when_beta_rises():
+    generator = np.random.default_rng(3)
+    rest = Rotation.from_rotvec(generator.normal(0, 0.05, (100, 3))).as_matrix()
+    calm = Rotation.from_matrix(one_euro_rotations(torch.from_numpy(rest)[:, None], FPS, 0.5, 0.2)[50:, 0].numpy())
+    assert calm.magnitude().mean() < 0.5 * Rotation.from_matrix(rest[50:]).magnitude().mean()
+    fast = turning(100, 0.3)
+    behind = [
+        (Rotation.from_matrix(one_euro_rotations(fast, FPS, 0.5, beta)[60:, 0].numpy()).inv()
+         * Rotation.from_matrix(fast[60:, 0].numpy())).magnitude().mean()
+        for beta in (0.1, 0.5, 2.0)
+    ]  # fmt: skip
+    assert behind[0] > 2 * behind[1] > 4 * behind[2] > 0
+
+
+@pytest.mark.parametrize("chosen", [Gaussian(2.0), OneEuro(1.0, 0.5), SlerpAverage()], ids=str)
+def test_clips_are_filtered_by_themselves_at_their_own_rate(chosen):
+    lengths, rates = (20, 12, 20, 20), (25.0, 25.0, 50.0, 25.0)
+    clips = [motion(wandering(length, seed=seed), seed) for seed, length in enumerate(lengths)]
+    together = smooth_clips(clips, chosen, rates)
+    for clip, fps, smoothed in zip(clips, rates, together, strict=True):
+        for found, alone in zip(vars(smoothed).values(), vars(chosen.smooth(clip, fps)).values(), strict=True):
+            torch.testing.assert_close(found, alone)
+
+
+def test_only_one_euro_goes_by_the_frame_rate():
+    clip = motion(wandering())
+    slow, fast = (OneEuro(1.0, 0.0).smooth(clip, fps).rotations for fps in (25.0, 50.0))
+    assert not torch.allclose(slow, fast, atol=1e-2)
+    torch.testing.assert_close(Gaussian(2.0).smooth(clip, 25.0).betas, Gaussian(2.0).smooth(clip, 50.0).betas)
+
+
+@pytest.mark.parametrize("chosen", [Gaussian(2.0), OneEuro(1.0, 0.1)], ids=str)
+def test_slerp_leaves_cameras_and_shapes_and_ours_do_not(chosen):
     raw = motion(wandering())
-    slerp, gaussian = smooth(raw, "slerp"), smooth(raw, "gaussian", 2.0)
+    slerp, ours = SlerpAverage().smooth(raw, FPS), chosen.smooth(raw, FPS)
     assert torch.equal(slerp.camera, raw.camera) and torch.equal(slerp.betas, raw.betas)
     assert torch.equal(slerp.rotations, slerp_rotations(raw.rotations))
-    assert gaussian.camera.diff(dim=0).abs().mean() < 0.3 * raw.camera.diff(dim=0).abs().mean()
-    assert gaussian.betas.diff(dim=0).abs().mean() < 0.3 * raw.betas.diff(dim=0).abs().mean()
-    assert smooth(raw, "none") is raw
-
-
-def test_a_gaussian_needs_a_width():
-    with pytest.raises(ConfigError, match="gaussian_sigma_frames"):
-        smooth(motion(wandering()), "gaussian")
+    assert ours.camera.diff(dim=0).abs().mean() < 0.5 * raw.camera.diff(dim=0).abs().mean()
+    assert ours.betas.diff(dim=0).abs().mean() < 0.5 * raw.betas.diff(dim=0).abs().mean()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from moviestrip.layout import RunFolder
 from moviestrip.models.model import CONDITION_FRAMES, MotionModel
 from moviestrip.training.checkpoint import Checkpoint
 from moviestrip.training.inference import FRAMES_AT_ONCE, apart, present_of_clip
-from moviestrip.training.smoothing import Motion, SmoothingName, smooth
+from moviestrip.training.smoothing import Filter, Gaussian, Motion, SlerpAverage
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,12 @@ class Wanted:
 
     forecast_frames: int = 0
     hallucinate: bool = False
-    smoothing: SmoothingName = "none"
+    smoothing: Literal["none", "gaussian", "slerp"] = "none"
     sigma_frames: float = 2.0
+
+    def smoothed(self, motion: Motion, fps: float) -> Motion:
+        filters: dict[str, Filter] = {"gaussian": Gaussian(self.sigma_frames), "slerp": SlerpAverage()}
+        return filters[self.smoothing].smooth(motion, fps) if self.smoothing in filters else motion
 
 
 def model_file(name: str, run: RunFolder, seed: int) -> Path:
@@ -72,12 +77,12 @@ def backbone_of(checkpoint: Checkpoint, weights: Mapping[str, Path], seed: int) 
 
 @torch.inference_mode()
 def estimates_of_person(
-    model: MotionModel, person: TrackedPerson, phi: Float[np.ndarray, "frames features"], wanted: Wanted
+    model: MotionModel, person: TrackedPerson, phi: Float[np.ndarray, "frames features"], wanted: Wanted, fps: float
 ) -> list[Estimates]:
     """Everything wanted about one person; a forecast needs 15 frames, and shorter tracks have none."""
     frames = torch.from_numpy(phi)
     camera, pose, betas = model.layout.split(present_of_clip(model, frames))
-    seen = smooth(Motion(camera, model.layout.rotations(pose), betas), wanted.smoothing, wanted.sigma_frames)
+    seen = wanted.smoothed(Motion(camera, model.layout.rotations(pose), betas), fps)
     found = [Estimates("seen", _motion(person, 0, seen))]
     if wanted.hallucinate:
         found += _hallucinated(model, person, frames, seen.camera)

@@ -145,7 +145,9 @@ def run_demo(request: Request, pipeline: Pipeline) -> Summary:
         phi = features(footage, people, backbone)
     with summary.timed("bodies"):
         found = [
-            one for person in people for one in estimates_of_person(model, person, phi[person.identity], request.wanted)
+            one
+            for person in people
+            for one in estimates_of_person(model, person, phi[person.identity], request.wanted, footage.fps)
         ]
     summary.frames_of_people = {person.identity: person.n_frames for person in people}
     if request.wanted.forecast_frames:

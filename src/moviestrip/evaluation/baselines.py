@@ -1,14 +1,14 @@
 """Predictions that need no model of their own: what a learned one has to beat.
 
-Smoothing over time is the baseline that catches temporal models out, so its only parameter is chosen as
-carefully as theirs: on validation clips, never on the test.
+Smoothing over time is the baseline that catches temporal models out, so its parameters are chosen as carefully as
+theirs: on validation clips, never on the test.
 
 Forecasts are held against standing still and against what followed the most similar moment of the training clips.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -16,11 +16,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from moviestrip.config import EvaluationSettings, SmoothingMetric
 from moviestrip.errors import FatalError
 from moviestrip.evaluation.metrics import pa_mpjpe
+from moviestrip.evaluation.protocols import HMMR
+from moviestrip.evaluation.score import score_predictions
 from moviestrip.geometry import pose_to_matrices
 from moviestrip.models.model import CONDITION_FRAMES, ModelDesign
-from moviestrip.tables import stack
+from moviestrip.tables import SCORES, empty, stack
 from moviestrip.training.data import Clip, ClipDataset
 from moviestrip.training.losses import COMMON, BodyPoints
 from moviestrip.training.predict import (
@@ -31,24 +34,60 @@ from moviestrip.training.predict import (
     posed,
     starts_in_clips,
 )
+from moviestrip.training.smoothing import Filter, Gaussian, OneEuro, SlerpAverage, SmoothingName
+
+# What smoothing baselines are chosen among, from little change to much.
+SIGMAS_FRAMES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+MINIMUM_CUTOFFS_HZ = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25)
+BETAS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.0)
 
 ALIGNMENTS_AT_ONCE = 200_000  # pairs of poses in memory
 WINDOWS_AT_ONCE = 4096
 HMMR_HORIZONS = (-5, 0, 5)  # its Table 5
 
 
-def choose_sigma(candidates: Iterable[float], score: Callable[[float], float]) -> tuple[float, dict[float, float]]:
-    """The Gaussian's sigma in frames whose validation score (an error) is lowest, and the score of each.
+def smoothing_candidates(smoothing: SmoothingName, settings: EvaluationSettings) -> list[Filter]:
+    """The filters of a kind to choose among, those that change least first; a parameter that is set stays as it is."""
+    if smoothing == "gaussian":
+        fixed = settings.gaussian_sigma_frames
+        return [Gaussian(sigma_frames) for sigma_frames in (SIGMAS_FRAMES if fixed is None else (fixed,))]
+    if smoothing == "one-euro":
+        cutoff_hz, slope = settings.one_euro_minimum_cutoff_hz, settings.one_euro_beta
+        cutoffs_hz = MINIMUM_CUTOFFS_HZ if cutoff_hz is None else (cutoff_hz,)
+        betas = BETAS if slope is None else (slope,)
+        return [OneEuro(lowest_hz, beta) for lowest_hz in cutoffs_hz for beta in betas]
+    return [SlerpAverage()] if smoothing == "slerp" else []
 
-    Of equal scores the smallest sigma wins; a candidate scored NaN is never chosen.
+
+def choose_filter(candidates: Sequence[Filter], score: Callable[[Filter], float]) -> tuple[Filter, dict[Filter, float]]:
+    """The filter whose validation score (an error) is lowest, and the score of each.
+
+    Of equal scores the first wins; a candidate scored NaN is never chosen.
     """
-    scores = {sigma: float(score(sigma)) for sigma in sorted(set(candidates))}
-    usable = {sigma: value for sigma, value in scores.items() if math.isfinite(value)}
+    scores = {candidate: float(score(candidate)) for candidate in candidates}
+    usable = {candidate: value for candidate, value in scores.items() if math.isfinite(value)}
     if not usable:
         raise FatalError(
-            f"gaussian smoothing: no sigma of {list(scores)} frames has a validation score; score some clips"
+            f"smoothing: none of the {len(scores)} filters has a validation score; give the datasets validation clips "
+            f"known in 3D, or set the filter's parameters in `evaluation`"
         )
-    return min(usable, key=lambda sigma: (usable[sigma], sigma)), scores
+    return min(usable, key=usable.__getitem__), scores
+
+
+def validation_error(
+    predictions: Mapping[str, pd.DataFrame],
+    labels: Mapping[str, pd.DataFrame],
+    clips: Mapping[str, pd.DataFrame],
+    metric: SmoothingMetric,
+) -> float:
+    """The mean error over the clips of several datasets, each clip counting alike, by HMMR's protocol; NaN of none."""
+    measured = ("accel", "accel_error") if metric == "accel_error" else (metric,)
+    scores = [
+        score_predictions(predictions[name], labels[name], chosen, replace(HMMR, metrics=measured), "validation", 0)
+        for name, chosen in clips.items()
+    ]
+    found = pd.concat(scores) if scores else empty(SCORES)
+    return float(found.loc[(found["metric"] == metric) & (found["condition"] == "all"), "value"].mean())
 
 
 def still_forecasts(

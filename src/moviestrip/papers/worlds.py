@@ -69,14 +69,39 @@ class ExtraRow:
     label: str
 
 
-SMOOTHED = ExtraRow("single-view", "single-view-gaussian", "Single-view + Gaussian smoothing (our baseline)")
 BIDIRECTIONAL = ExtraRow("vibe", "vibe-bidirectional", "VIBE, bidirectional GRU as printed")
 RELEASED_NORM = ExtraRow("causal", "phd-causal-over-time", "Causal model, released norm (sees the future)")
+
+# The static models that a paper's temporal ones start from, under filters over time: what these have to beat.
+FILTERS = {"gaussian": "Gaussian smoothing", "one-euro": "one-euro filter"}
+SMOOTHED_MODELS = {"single-view": "Single-view", "spin-backbone": "SPIN"}
+
+
+def smoothed_rows(after: str, variant: str) -> tuple[ExtraRow, ...]:
+    """A row for each filter of a static model, the first below the row `after`."""
+    rows = [f"{variant}-{name}" for name in FILTERS]
+    labels = [f"{SMOOTHED_MODELS[variant]} + {title} (our baseline)" for title in FILTERS.values()]
+    return tuple(map(ExtraRow, (after, *rows), rows, labels))
+
+
+# Smoothing stands beside every table that compares what models see: below the static model, or else at the end.
 EXTRA_ROWS = {
-    ("hmmr", "2"): (SMOOTHED,),
-    ("hmmr", "6"): (SMOOTHED,),
-    ("vibe", "1"): (BIDIRECTIONAL,),
-    ("phd", "1"): (RELEASED_NORM,),
+    ("hmmr", "2"): smoothed_rows("single-view", "single-view"),
+    ("hmmr", "3"): smoothed_rows("contextual-instavariety", "single-view"),
+    ("hmmr", "4"): smoothed_rows("contextual-instavariety", "single-view"),
+    ("hmmr", "6"): smoothed_rows("single-view", "single-view"),
+    ("vibe", "1"): (BIDIRECTIONAL, *smoothed_rows("spin-cited", "spin-backbone")),
+    ("vibe", "2"): smoothed_rows("spin-backbone", "spin-backbone"),
+    ("vibe", "3"): smoothed_rows("dm-attention-3x1024", "spin-backbone"),
+    ("phd", "1"): (RELEASED_NORM, *smoothed_rows("hmmr-noncausal", "single-view")),
+    ("tcmr", "1"): smoothed_rows("tcmr-ablation", "spin-backbone"),
+    ("tcmr", "2"): smoothed_rows("tcmr-ablation", "spin-backbone"),
+    ("tcmr", "3"): smoothed_rows("tcmr-ablation", "spin-backbone"),
+    ("tcmr", "4"): smoothed_rows("tcmr-3dpw-train", "spin-backbone"),
+    ("tcmr", "5"): smoothed_rows("tcmr-3dpw-train-avg-filter", "spin-backbone"),
+    ("tcmr", "6"): smoothed_rows("spin", "spin-backbone"),
+    ("tcmr", "7"): smoothed_rows("tcmr-ablation", "spin-backbone"),
+    ("tcmr", "8"): smoothed_rows("tcmr-3dpw-train", "spin-backbone"),
 }
 
 

@@ -1,13 +1,13 @@
 """What variants say of the clips they are scored on."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from moviestrip import tables
-from moviestrip.config import ComputeSettings, EvaluationSettings, VariantSettings
+from moviestrip.config import ComputeSettings, EvaluationSettings, SmoothingMetric, VariantSettings
 from moviestrip.stages.job import (
     Job,
     feature_inputs,
@@ -20,6 +20,7 @@ from moviestrip.stages.job import (
 if TYPE_CHECKING:
     from moviestrip.body.points import PosedPoints
     from moviestrip.training.data import ClipDataset
+    from moviestrip.training.smoothing import Filter
 
 
 def predict(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = None) -> None:
@@ -51,10 +52,12 @@ def predict(job: Job, variant: str, seed: int, datasets: Sequence[str] | None = 
 
 
 def _clips_to_predict(job: Job, dataset: str, variant: VariantSettings) -> "ClipDataset":
-    """Validation and test clips: the former choose the smoothing baseline's filter."""
+    """Validation and test clips: the former choose the smoothing baseline's filter. All, where none are held out."""
     from moviestrip.training.data import read_clips
 
-    clips = selected_clips(job, [dataset], ["validation", "test"])
+    clips = selected_clips(job, [dataset])
+    held_out = clips[clips["split"] != "train"]
+    clips = held_out if len(held_out) else clips
     return read_clips(shard_files(job, [dataset], variant), list(clips["clip_id"]), copies=False)
 
 
@@ -65,40 +68,66 @@ def _smoothed(
     clips: "Mapping[str, ClipDataset]",
     points: "PosedPoints",
 ) -> dict[str, pd.DataFrame]:
-    """Predictions filtered over time; a Gaussian has the width that is best on the validation clips."""
+    """Predictions filtered over time, by the filter of the variant's kind that is best on the validation clips."""
+    from moviestrip.evaluation.baselines import smoothing_candidates
     from moviestrip.training.predict import smooth_predictions
 
-    def smoothed(dataset: str, sigma_frames: float | None) -> pd.DataFrame:
-        table, found = predictions[dataset], clips[dataset]
-        return smooth_predictions(table, found, points, variant.smoothing, sigma_frames, variant.projection)
-
-    sigma = job.settings.section(EvaluationSettings).gaussian_sigma_frames
-    if variant.smoothing == "gaussian" and sigma is None:
-        sigma = _best_sigma(job, list(predictions), smoothed)
-    return {dataset: smoothed(dataset, sigma) for dataset in predictions}
-
-
-SIGMAS_FRAMES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+    settings = job.settings.section(EvaluationSettings)
+    candidates = smoothing_candidates(variant.smoothing, settings)
+    if len(candidates) > 1:
+        candidates = [_best_filter(job, variant, candidates, predictions, points, settings.smoothing_metric)]
+    rates = _frame_rates(selected_clips(job, list(predictions)))
+    return {
+        dataset: smooth_predictions(table, clips[dataset], points, candidates[0], rates, variant.projection)
+        for dataset, table in predictions.items()
+    }
 
 
-def _best_sigma(job: Job, datasets: Sequence[str], smoothed: Callable[[str, float], pd.DataFrame]) -> float:
-    """The Gaussian whose PA-MPJPE is lowest on the validation clips known in 3D, as models are chosen too."""
-    from moviestrip.evaluation.baselines import choose_sigma
-    from moviestrip.evaluation.protocols import HMMR
-    from moviestrip.evaluation.score import score_predictions
+def _best_filter(
+    job: Job,
+    variant: VariantSettings,
+    candidates: "Sequence[Filter]",
+    predictions: Mapping[str, pd.DataFrame],
+    points: "PosedPoints",
+    metric: SmoothingMetric,
+) -> "Filter":
+    """The filter with the lowest error on the validation clips known in 3D."""
+    from moviestrip.evaluation.baselines import choose_filter, validation_error
+    from moviestrip.training.data import read_clips
+    from moviestrip.training.predict import smooth_predictions
 
-    validation = {dataset: selected_clips(job, [dataset], ["validation"]) for dataset in datasets}
-    known = {dataset: clips for dataset, clips in validation.items() if (clips["supervision"] == "full_3d").any()}
+    known = validation_clips(job, list(predictions))
+    rates = _frame_rates(pd.concat(known.values())) if known else {}
     labels = {dataset: labels_of(job, dataset) for dataset in known}
+    said = {
+        dataset: table[table["clip_id"].isin(known[dataset]["clip_id"])].reset_index(drop=True)
+        for dataset, table in predictions.items()
+        if dataset in known
+    }
+    held = {
+        dataset: read_clips(shard_files(job, [dataset], variant), list(chosen["clip_id"]), copies=False)
+        for dataset, chosen in known.items()
+    }
 
-    def error_mm(sigma_frames: float) -> float:
-        scores = pd.concat(
-            score_predictions(smoothed(name, sigma_frames), labels[name], clips, HMMR, "validation", 0)
-            for name, clips in known.items()
-        )
-        return scores.loc[(scores["metric"] == "pa_mpjpe") & (scores["condition"] == "all"), "value"].mean()
+    def error_of(candidate: "Filter") -> float:
+        smoothed = {
+            dataset: smooth_predictions(table, held[dataset], points, candidate, rates, variant.projection)
+            for dataset, table in said.items()
+        }
+        return validation_error(smoothed, labels, known, metric)
 
-    sigma, errors = choose_sigma(SIGMAS_FRAMES, error_mm)
-    tried = ", ".join(f"{width}: {error:.1f} mm" for width, error in errors.items())
-    print(f"sigma {sigma} frames, by PA-MPJPE on validation clips ({tried})", file=sys.stderr)
-    return sigma
+    best, errors = choose_filter(candidates, error_of)
+    tried = "; ".join(f"{candidate}: {error:.2f}" for candidate, error in errors.items())
+    print(f"chosen by {metric} on validation clips: {best} (tried {tried})", file=sys.stderr)
+    return best
+
+
+def validation_clips(job: Job, datasets: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """CLIPS that choose a filter: the validation clips known in 3D, of the datasets that have some."""
+    chosen = {dataset: selected_clips(job, [dataset], ["validation"]) for dataset in datasets}
+    known = {dataset: clips[clips["supervision"] == "full_3d"] for dataset, clips in chosen.items()}
+    return {dataset: clips.reset_index(drop=True) for dataset, clips in known.items() if len(clips)}
+
+
+def _frame_rates(clips: pd.DataFrame) -> dict[str, float]:
+    return dict(zip(clips["clip_id"], clips["fps"], strict=True))

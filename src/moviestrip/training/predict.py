@@ -5,7 +5,7 @@ depth. A forecast, and what is hallucinated about the frames around one, have no
 crop will move.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,7 +39,7 @@ from moviestrip.training.inference import (
     present_of_clip,
 )
 from moviestrip.training.losses import COMMON, BodyPoints
-from moviestrip.training.smoothing import Motion, SmoothingName, smooth
+from moviestrip.training.smoothing import Filter, Motion, smooth_clips
 
 ReadsName = Literal["strip", "hallucination"]
 ForecastKind = Literal["forecast", "dynamics"]
@@ -159,19 +159,24 @@ def smooth_predictions(
     predictions: pd.DataFrame,
     dataset: ClipDataset,
     body_points: BodyPoints,
-    smoothing: SmoothingName,
-    sigma_frames: float | None = None,
+    chosen: Filter,
+    frame_rates: Mapping[str, float],
     projection: str = "weak-perspective",
     device: torch.device = CPU,
 ) -> pd.DataFrame:
-    """PREDICTIONS under a filter over time, clip by clip; joints and keypoints follow from the smoothed bodies."""
+    """PREDICTIONS under a filter over time, clip by clip; joints and keypoints follow from the smoothed bodies.
+
+    Args:
+        frame_rates: of every clip by its id, in frames a second.
+    """
     if predictions["clip_id"].to_list() != clip_of_rows(dataset):
         raise FatalError("predictions and clips are not the same, in the same order; predict these clips first")
     camera, betas = (torch.from_numpy(stack(predictions[name], size)) for name, size in (("camera", 3), ("betas", 10)))
     rotations = pose_to_matrices(torch.from_numpy(stack(predictions["pose"], 72)))
     lengths = [clip.n_frames for clip in dataset.clips]
     clips = zip(camera.split(lengths), rotations.split(lengths), betas.split(lengths), strict=True)
-    motions = [smooth(Motion(*clip), smoothing, sigma_frames) for clip in clips]
+    rates = [frame_rates[clip.clip_id] for clip in dataset.clips]
+    motions = smooth_clips([Motion(*clip) for clip in clips], chosen, rates)
     smoothed = posed(
         torch.cat([motion.camera for motion in motions]),
         torch.cat([motion.rotations for motion in motions]),
