@@ -54,11 +54,18 @@ class NoNumber(Exception):  # noqa: N818 - not an error: a cell that has no numb
 
 @dataclass(frozen=True)
 class Margin:
-    """By how much a relation is true; one that is not strict holds at zero as well."""
+    """By how much a relation is true; one that is not strict holds at zero as well.
+
+    Attributes:
+        text: the relation as written, with the names that its modifiers bound.
+        clips: of the cell that is a mean of the fewest; 0 where none is told.
+    """
 
     values: Numbers
     strict: bool
     unit: str
+    text: str = ""
+    clips: int = 0
 
     def holds(self) -> Bool[np.ndarray, " numbers"]:
         return self.values > 0 if self.strict else self.values >= -SLACK
@@ -197,6 +204,7 @@ class _Relation:
     def __init__(self, text: str, bound: Mapping[str, str], cells: Cells, reading: Reading):
         self.text, self.at, self.bound, self.cells, self.reading = text, 0, bound, cells, reading
         self.unit = ""
+        self.clips: list[int] = []  # behind every cell so far
         self.complete = True  # every cell so far has a number
         self.counts = False  # a sum of relations that hold: its margin is a number of relations
 
@@ -207,19 +215,30 @@ class _Relation:
             raise self._mistake()
         if not self.complete:
             return []
-        unit = "relations" if self.counts else self.unit
-        return [replace(margin, unit=unit) for margin in result]
+        unit, clips = "relations" if self.counts else self.unit, min(self.clips, default=0)
+        return [replace(margin, unit=unit, clips=clips) for margin in result]
 
     def _relation(self) -> Numbers | list[Margin]:
         """A chain of comparisons as margins; without any, the value of the sum."""
+        start = self.at
         left, margins = self._sum(), []
         while (sign := self._peek()) in RELATIONS:
             self._take()
+            middle = self.at
             right = self._sum()
             difference = right - left if sign.startswith("<") else left - right
-            margins.append(Margin(difference, "=" not in sign, self.unit))
-            left = right
+            margins.append(Margin(difference, "=" not in sign, self.unit, self._told(self.text[start : self.at])))
+            left, start = right, middle
         return margins or left
+
+    def _told(self, text: str) -> str:
+        """One comparison, with what its modifiers bound in the places of their names or after it."""
+        names = {name: value for name, value in self.bound.items() if name not in COLUMN_OF_KEY}
+        told = re.sub(r"[A-Za-z_]\w*", lambda match: names.get(match[0], match[0]), text.strip())
+        where = [f"on {self.bound['dataset']}"] if "dataset" in self.bound else []
+        others = COLUMN_OF_KEY.keys() - {"dataset"}
+        keys = ", ".join(f"{key}={value}" for key, value in self.bound.items() if key in others)
+        return " ".join([told, *where, *([f"with {keys}"] if keys else [])])
 
     def _sum(self) -> Numbers:
         value = self._product()
@@ -281,6 +300,7 @@ class _Relation:
             self.complete = False
             return np.array([math.nan])
         self.unit = str(found.rows[0].get("unit", ""))
+        self.clips += [int(clips)] if (clips := str(found.rows[0].get("clips"))).isdigit() else []
         place = label(metric, row_id, keys)
         self.reading.cells[place], self.reading.rows[place] = found.numbers, found.rows[0]
         self.reading.tables |= {f"{row['paper']}-{row['table']}": None for row in found.rows}

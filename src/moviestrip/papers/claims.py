@@ -17,8 +17,9 @@ the lowest end of the relations' intervals, high the lowest of their widened upp
 """
 
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -27,15 +28,22 @@ from moviestrip.errors import ConfigError
 from moviestrip.papers.audit import notes_of_claim
 from moviestrip.papers.cells import cell_id
 from moviestrip.papers.checks import MANUAL, Cells, Margin, NoNumber, Numbers, Reading, Row, read_check
+from moviestrip.papers.investigations import Comparison, Shortfall, investigation_of, shortfall
 from moviestrip.papers.printed import PAPERS, printed_claims, printed_tables
-from moviestrip.papers.resamples import Resamples
 from moviestrip.papers.table import summary_of
 from moviestrip.papers.worlds import kind_of, variant_of
 
 HOLDS, FAILS, UNDECIDED, PENDING = "holds", "fails", "undecided", "pending"
 NOT_APPLICABLE, NOT_IN_TABLES = "not applicable", "not in tables"
+MISSED = (FAILS, UNDECIDED)  # judged, and not found to hold
 ENDS = ("effect", "low", "high")
 NO_CLIP = "no test clip of "  # how the note of a cell begins whose action nobody does here
+
+
+class Resampled(Protocol):
+    """The cells of one run, or of several, in every resample."""
+
+    def of(self, cell: Mapping[Hashable, object], number: float) -> Numbers: ...
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,7 @@ class Verdict:
     tables: tuple[str, ...] = ()
     reason: str = ""
     addresses: Mapping[str, str] = field(default_factory=dict)  # of every cell, with or without a number
+    comparisons: tuple[Comparison, ...] = ()  # those whose cells all have numbers
 
     def addresses_text(self) -> str:
         return ", ".join(f"{place}={address}" for place, address in self.addresses.items())
@@ -86,18 +95,16 @@ def judge(check: str, cells: Cells, percent: float = 95) -> Verdict:
         return Verdict(NOT_IN_TABLES, reason=check.removeprefix(MANUAL).strip())
     reading = read_check(check, cells)
     verdict, effect = _weigh(reading.margins, percent)
-    reasons = []
+    reasons: list[str] = []
     if reading.missing:
         reasons.append(_why_missing(reading))
     if reading.missing and verdict != FAILS:
         verdict = PENDING if not _never_ours(reading) else NOT_APPLICABLE
         reasons += [f"what can be compared has a margin of {effect}"] if reading.margins else []
         effect = Effect()  # only of some relations: a number beside the verdict would be taken for the claim's
-    if verdict == UNDECIDED:
-        known = not math.isnan(effect.low)
-        reasons.append("the interval crosses the boundary" if known else "too few clips for an interval")
     addresses = {place: cell_id(row) for place, row in reading.rows.items() if row["table"] != "text"}
-    return Verdict(verdict, effect, reading.cells, tuple(reading.tables), "; ".join(reasons), addresses)
+    compared = tuple(_compared(reading.margins, percent))
+    return Verdict(verdict, effect, reading.cells, tuple(reading.tables), "; ".join(reasons), addresses, compared)
 
 
 def _weigh(margins: Sequence[Margin], percent: float) -> tuple[str, Effect]:
@@ -106,7 +113,7 @@ def _weigh(margins: Sequence[Margin], percent: float) -> tuple[str, Effect]:
         return UNDECIDED, Effect()
     smallest = min(margins, key=lambda margin: margin.values[0])
     value = float(smallest.values[0])
-    if all(len(margin.values) == 1 for margin in margins):
+    if not _are_resampled(margins):
         held = all(margin.holds_at(float(margin.values[0])) for margin in margins)
         return HOLDS if held else FAILS, Effect(value, unit=smallest.unit)
     lows, highs = _bounds(margins, percent)
@@ -115,6 +122,21 @@ def _weigh(margins: Sequence[Margin], percent: float) -> tuple[str, Effect]:
         return HOLDS, effect
     refuted = [not margin.holds_at(high) for margin, high in zip(margins, highs, strict=True) if not math.isnan(high)]
     return FAILS if any(refuted) else UNDECIDED, effect
+
+
+def _are_resampled(margins: Sequence[Margin]) -> bool:
+    return any(len(margin.values) > 1 for margin in margins)
+
+
+def _compared(margins: Sequence[Margin], percent: float) -> Iterator[Comparison]:
+    """Each relation with its own verdict, by the ends that `_weigh` judges by."""
+    resampled = _are_resampled(margins)
+    lows, highs = _bounds(margins, percent) if resampled else ([math.nan] * len(margins),) * 2
+    for margin, low, high in zip(margins, lows, highs, strict=True):
+        value = float(margin.values[0])
+        ends = (low, high) if resampled else (value, value)
+        holds, broken = margin.holds_at(ends[0]), not math.isnan(ends[1]) and not margin.holds_at(ends[1])
+        yield Comparison(margin.text, value, low, high, margin.unit, holds, broken, margin.clips)
 
 
 def _bounds(margins: Sequence[Margin], percent: float) -> tuple[list[float], list[float]]:
@@ -174,13 +196,16 @@ def _notes(rows: Iterable[Row], start: str) -> list[str]:
     return list(dict.fromkeys(parts))
 
 
-def judge_claims(ours: pd.DataFrame | None, resamples: Resamples | None = None, percent: float = 95) -> pd.DataFrame:
+def judge_claims(
+    ours: pd.DataFrame | None, resamples: Resampled | None = None, percent: float = 95, world: str = "miniature"
+) -> pd.DataFrame:
     """The ledger, a row a claim: verdicts on both sides, the effect with its ends, what was said, and the cells.
 
     Args:
         ours: the tables of `build_table`, one after the other, or None when there are none yet.
         resamples: of the scores behind them; without it means alone are judged.
         percent: width of the intervals.
+        world: whose investigations are told.
     """
     printed = printed_tables()
     own = _with_absent_tables(ours, printed)
@@ -190,7 +215,7 @@ def judge_claims(ours: pd.DataFrame | None, resamples: Resamples | None = None, 
         for paper in PAPERS
     }
     claims = printed_claims().to_dict("records")
-    return pd.DataFrame([_ledger_row(claim, *both[claim["paper"]], percent) for claim in claims])
+    return pd.DataFrame([_ledger_row(claim, *both[claim["paper"]], percent, world) for claim in claims])
 
 
 def _with_absent_tables(ours: pd.DataFrame | None, printed: pd.DataFrame) -> pd.DataFrame:
@@ -205,9 +230,11 @@ def _with_absent_tables(ours: pd.DataFrame | None, printed: pd.DataFrame) -> pd.
     return pd.concat([own, absent[~names.isin(ours["paper"] + "-" + ours["table"])]], ignore_index=True)
 
 
-def _ledger_row(claim: Mapping[Hashable, str], printed: Cells, ours: Cells, percent: float) -> dict[str, object]:
+def _ledger_row(
+    claim: Mapping[Hashable, str], printed: Cells, ours: Cells, percent: float, world: str
+) -> dict[str, object]:
     on_printed, on_ours = judge(claim["check"], printed), judge(claim["check"], ours, percent)
-    effect = on_ours.effect
+    effect, missed = on_ours.effect, _shortfall(on_ours, on_printed)
     return {
         "claim_id": claim["claim_id"],
         "verdict_printed": on_printed.verdict,
@@ -215,7 +242,7 @@ def _ledger_row(claim: Mapping[Hashable, str], printed: Cells, ours: Cells, perc
         "effect": effect.value,
         "low": effect.low,
         "high": effect.high,
-        "reason": on_ours.reason,
+        "reason": "; ".join(filter(None, (missed.text, on_ours.reason))),
         "unit": effect.unit,
         **{key: claim[key] for key in ("paper", "where", "statement")},
         "values_printed": on_printed.values_text(percent),
@@ -223,7 +250,15 @@ def _ledger_row(claim: Mapping[Hashable, str], printed: Cells, ours: Cells, perc
         "tables": " ".join(on_ours.tables or on_printed.tables),
         "cells": on_ours.addresses_text(),
         "note": _note_of(claim["claim_id"]),
+        "needs_clips": missed.clips or "",
+        "investigation": investigation_of(claim["claim_id"], world) if on_ours.verdict in MISSED else "",
     }
+
+
+def _shortfall(ours: Verdict, printed: Verdict) -> Shortfall:
+    if ours.verdict not in MISSED or not ours.comparisons:
+        return Shortfall()
+    return shortfall(ours.comparisons, {each.text: f"{each.margin:.3g} {each.unit}" for each in printed.comparisons})
 
 
 def _note_of(claim_id: str) -> str:
@@ -254,7 +289,7 @@ def claim_page(claim_id: str, ledger: pd.DataFrame) -> str:
         *_list("", row["values"].split(", ")),
         f"tables: {row['tables'] or 'none'}",
     ]
-    more = {"why": row["reason"], "note": _note_of(claim_id)}
+    more = {"why": row["reason"], "note": _note_of(claim_id), "investigation": row["investigation"]}
     return "\n".join([*lines, *(f"{name}: {text}" for name, text in more.items() if text)])
 
 

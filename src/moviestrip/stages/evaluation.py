@@ -120,7 +120,8 @@ def claims(job: Job) -> None:
     resamples = None if found is None else Resamples(found, setting)
     finished.append(build_table("vibe", "text", found, None, setting))  # of motion priors
     with atomic_path(job.run.claims) as partial:
-        ledger = judge_claims(pd.concat(finished, ignore_index=True), resamples, setting.interval_percent)
+        cells = pd.concat(finished, ignore_index=True)
+        ledger = judge_claims(cells, resamples, setting.interval_percent, setting.world)
         ledger.to_csv(partial, index=False, float_format="%.6g")
     job.record(job.run.claims, "claims", paths | scores)
 
