@@ -27,6 +27,7 @@ from moviestrip.cli.options import (
 from moviestrip.errors import ConfigError
 from moviestrip.layout import RunFolder
 from moviestrip.settings import StageSettings
+from moviestrip.storage import write_text
 
 if TYPE_CHECKING:
     from moviestrip.config import DatasetSettings
@@ -288,6 +289,34 @@ def claims_show(
     from moviestrip.papers.claims import claim_page
 
     print(claim_page(claim, stages.ledger(run_folder(run, config))))
+
+
+@claims_app.command("compare")
+def claims_compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of runs with other seeds; or one, of several training seeds."),
+    ],
+    pooled: Annotated[bool, typer.Option("--pooled", help="Judge all of them together, too.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="List claims that agree, and those not compared, too.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write every claim to this file.")] = None,
+) -> None:
+    """Whether runs with other seeds come to the same verdicts (docs/claims.md)."""
+    from moviestrip.papers.agreement import LEGEND, comparison_rows, summary_lines
+
+    compared = stages.compare_runs([RunFolder(run) for run in runs], pooled)
+    if csv is not None:
+        write_text(csv, compared.to_csv(index=False, float_format="%.6g"))
+    header, rows = comparison_rows(compared, every)
+    table = plain_table(*header)
+    table.columns[0].no_wrap = True
+    for row in rows:
+        table.add_row(*map(escape, row))
+    if rows:
+        Console().print(table)
+        print(LEGEND)
+    for line in summary_lines(compared):
+        print(line)
 
 
 @protocols_app.command("list")

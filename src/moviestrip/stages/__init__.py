@@ -4,7 +4,9 @@ Nothing here computes; the floors below do. Paths come from the run's layout and
 workflow handed over, so that a stage cannot read what its rule does not declare.
 """
 
+from moviestrip.stages.agreement import compare_runs
 from moviestrip.stages.clips import annotate, appearance, curate, explain, key_frames, label
+from moviestrip.stages.difficulty import difficulty
 from moviestrip.stages.evaluation import claims, evaluate, ledger, table
 from moviestrip.stages.extraction import features
 from moviestrip.stages.figures import figure
@@ -25,9 +27,11 @@ __all__ = [
     "card",
     "check",
     "claims",
+    "compare_runs",
     "contact_sheet",
     "curate",
     "detect",
+    "difficulty",
     "evaluate",
     "evaluate_forecasts",
     "explain",
