@@ -1,10 +1,10 @@
-# make tables | variants | test | cluster | smoke | lint | bench | setup.  PYTHON and CORES may be set: make tables CORES=8
+# make tables | hmmr | test | cluster | smoke | lint | bench | setup.  PYTHON and CORES may be set: make tables CORES=8
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 # On a terminal: bars with the time that is left. In a log: one line a job.
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $$([ -t 2 ] && echo --logger rich)
-.PHONY: setup tables variants smoke test faults slow cluster lint format bench clean
+.PHONY: setup tables hmmr smoke test faults slow cluster lint format bench clean
 
 setup: .venv/installed
 
@@ -19,9 +19,9 @@ tables: setup
 	$(SNAKEMAKE)
 	@$(BIN)/moviestrip tables show hmmr-2 --config config.yaml
 
-variants: setup
-	$(SNAKEMAKE) --configfile config.yaml config/all-variants.yaml
-	@$(BIN)/moviestrip variants list --run results/miniature
+hmmr: setup
+	$(SNAKEMAKE) --configfile config.yaml config/hmmr.yaml
+	@$(BIN)/moviestrip tables show hmmr-2 --config config.yaml --config config/hmmr.yaml
 
 smoke: setup
 	$(SNAKEMAKE) --configfile config.yaml config/smoke.yaml

@@ -114,9 +114,7 @@ def _put(path: Path) -> None:
 def every_model(shard_videos: int) -> dict[str, Any]:
     """The configuration of all variants and tables, in which the list of links is one dataset more."""
     default = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    chosen = yaml.safe_load((REPOSITORY / "config/all-variants.yaml").read_text())
-    own = {"name": "scale", "datasets": [*default["datasets"], "found"], "fetch": {"shard_videos": shard_videos}}
-    return {**chosen, **own}
+    return {"name": "scale", "datasets": [*default["datasets"], "found"], "fetch": {"shard_videos": shard_videos}}
 
 
 def main() -> None:

@@ -69,7 +69,7 @@ def test_merge_is_deep_for_mappings_and_replaces_lists():
 
 
 @pytest.mark.parametrize(
-    "extra", [[], ["smoke"], ["papers-scale"], ["papers-scale", "papers-scale-vibe"], ["all-variants"]]
+    "extra", [[], ["smoke"], ["papers-scale"], ["papers-scale", "papers-scale-vibe"], ["hmmr"]]
 )
 def test_the_shipped_configurations_are_valid(repository: Path, extra: list[str]):
     folder = repository / "config"

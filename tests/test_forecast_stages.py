@@ -85,7 +85,7 @@ def write_shard(run: RunFolder, shard: str, split: str, dataset) -> None:
 
 
 def job_of(run: RunFolder, repository, variant: str | None) -> stages.Job:
-    files = [repository / "config.yaml", repository / "config/all-variants.yaml"]
+    files = [repository / "config.yaml"]
     settings = StageSettings.from_config(load_config(files), repository / "config", variant=variant)
     assert variant is None or load_variant(variant, repository / "config")
     return stages.Job(run, settings)

@@ -88,7 +88,7 @@ def run(tmp_path_factory, truth) -> RunFolder:
 
 @pytest.fixture(scope="module")
 def job(run, repository) -> Job:
-    config = load_config([repository / "config.yaml", repository / "config/all-variants.yaml"])
+    config = load_config([repository / "config.yaml"])
     config = config.model_copy(
         update={"variants": VARIANTS, "datasets": ("street", "studio", "gym"), "train_without": LEFT_OUT}
     )

@@ -26,7 +26,7 @@ from moviestrip.storage import write_json
 from moviestrip.tables import TRAINING_LOG, VIDEOS, write_table
 
 SMALL = ["config.yaml", "config/smoke.yaml"]
-EVERYTHING = ["config.yaml", "config/all-variants.yaml"]
+EVERYTHING = ["config.yaml"]
 VIDEOS_A_SHARD = 64
 
 

@@ -29,7 +29,7 @@ FEATURES = 24
 
 @pytest.fixture(scope="module")
 def everything() -> Config:
-    return load_config([FOLDER.parent / "config.yaml", FOLDER / "all-variants.yaml"])
+    return load_config([FOLDER.parent / "config.yaml"])
 
 
 @pytest.fixture(scope="module")

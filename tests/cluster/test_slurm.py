@@ -31,6 +31,7 @@ TINY = {
     "datasets": ["studio", "insta-mini"],
     "train_without": ["penn-action", "nba", "3dpw"],
     "variants": ["single-view"],
+    "motion_priors": [],
     "tables": TABLES,
     "rendering": {"frames_scale": 0.01, "clip_frames": 40},
     "curation": {"minimum_frames": 24},

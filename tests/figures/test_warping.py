@@ -144,7 +144,7 @@ def test_the_figure_of_a_run_says_what_it_shows(tmp_path, repository, clips):
     write_shard(run, "studio-test", "test", clips)
     path = run.forecasts("ar-phi", 0, "studio")
     write_table(path, early(clips, 1.5), FORECASTS)
-    config = load_config([repository / "config.yaml", repository / "config/all-variants.yaml"])
+    config = load_config([repository / "config.yaml"])
     job = stages.Job(run, StageSettings.from_config(config, repository / "config"))
     figure = replace(figure_named("phd-8"), paper_datasets=("h36m",))
     drawn = draw_warping(job, figure, Setting.of(config))

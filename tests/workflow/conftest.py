@@ -14,6 +14,7 @@ TINY = {
     "name": "tiny",
     "datasets": ["studio", "gym", "court", "insta-mini"],
     "variants": ["single-view", "single-view-gaussian", "contextual"],
+    "motion_priors": [],
     "tables": ["hmmr-1", "hmmr-2"],
     "rendering": {"frames_scale": 0.01, "clip_frames": 40},
     "curation": {"minimum_frames": 24},

@@ -84,6 +84,7 @@ def configuration(case: Case, folders: Mapping[str, Path]) -> dict[str, Any]:
         "data_folders": {name: str(folder) for name, folder in folders.items()},
         "variants": [*case.variants, *(["own"] if case.own_variant else [])],
         "train_without": list(case.train_without),
+        "motion_priors": [],
         "tables": list(case.tables),
         "curation": {"minimum_frames": 20, "minimum_person_height_px": 20},
         "detector": {"finder": "blazepose"},

@@ -33,7 +33,7 @@ DATASET = {
     "source": {"kind": "links", "people": 1, "lists": [{"kind": "table", "path": "links.csv"}]},
 }  # fmt: skip
 CONFIG = {
-    "name": "crowd", "datasets": ["crowd"], "variants": [], "tables": ["hmmr-1"],
+    "name": "crowd", "datasets": ["crowd"], "variants": [], "motion_priors": [], "tables": ["hmmr-1"],
     "fetch": {
         "private_addresses": "loopback", "seconds_between_requests": 0, "attempts": 2, "maximum_megabytes": 2,
         "longest_wait_s": 5, "shard_videos": A_SHARD,

@@ -54,7 +54,7 @@ def test_the_same_files_are_planned_of_every_variant_and_table(tmp_path: Path, r
     """Forecasts, motion priors and occluded copies among them."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "more.yaml").write_text("motion_priors: [mposer, vposer]\n")
-    files = [repository / "config.yaml", repository / "config" / "all-variants.yaml", Path("more.yaml")]
+    files = [repository / "config.yaml", Path("more.yaml")]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile"), "--summary"]
     found = subprocess.run([*command, "--configfile", *map(str, files)], capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
