@@ -122,6 +122,7 @@ rule report:
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.html", table=CONFIG.tables),
         claims=f"{ROOT}/claims.csv",
+        smoothing=SMOOTHING,
         funnel=f"{ROOT}/funnel.csv",
         logs=expand(
             f"{ROOT}/models/{{variant}}/seed-{{seed}}/log.parquet",
