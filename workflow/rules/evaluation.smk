@@ -148,7 +148,8 @@ rule real_check:
 rule smoothing:
     input:
         tables=expand(
-            f"{ROOT}/tables/{{table}}.csv", table=tables_beside_smoothing(CONFIG.tables)
+            f"{ROOT}/tables/{{table}}.csv",
+            table=tables_beside_smoothing(CONFIG.tables),
         ),
         scores=expand(
             f"{ROOT}/scores/{{variant}}/seed-{{seed}}/{{dataset}}.parquet",
