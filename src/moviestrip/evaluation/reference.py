@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 
 from moviestrip.datasets.pose2sim import MINIMUM_VIEW_CONFIDENCE, Camera, Views, reference_joints
 from moviestrip.geometry import procrustes_align
-from moviestrip.skeleton import BODY_25, COMMON_14, indices_of
+from moviestrip.skeleton import BODY_25, COMMON_14, indices_of, mirror_permutation
 
 STATED_UNCERTAINTY_MM = (20.0, 30.0)  # of triangulated detections, as the dataset's page states it
 CONFIRMED_M = 0.05
@@ -125,3 +125,16 @@ def distances_in_views_px(
     distance = np.linalg.norm(shown - seen[..., :2], axis=-1)
     usable = (seen[..., 2] >= MINIMUM_VIEW_CONFIDENCE) & np.isfinite(points_m).all(-1)
     return np.where(usable, distance, np.nan)
+
+
+def sides_exchanged(
+    cameras: Sequence[Camera],
+    seen: Float[np.ndarray, "cameras frames 12 3"],
+    points_m: Float[np.ndarray, "frames 12 3"],
+) -> Bool[np.ndarray, "cameras frames"]:
+    """Where a view's keypoints lie less than half as far from the reference with left and right exchanged."""
+    exchanged = seen[:, :, mirror_permutation(PLACED_12)]
+    as_found, as_exchanged = (
+        np.nanmean(distances_in_views_px(cameras, each, np.nan_to_num(points_m)), axis=-1) for each in (seen, exchanged)
+    )
+    return as_exchanged < 0.5 * as_found

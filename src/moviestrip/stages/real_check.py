@@ -15,7 +15,7 @@ from moviestrip.tables import read_table
 if TYPE_CHECKING:
     from moviestrip.evaluation.real_check import Calibrated, Known, RealVideo
 
-WORLDS = ("wild3d", "mocap3d")  # roles of the miniature world's datasets whose ranking is held against the real one
+WORLDS = ("wild3d",)  # roles of the miniature world's datasets whose ranking is held against the real one
 
 
 def real_check(job: Job) -> None:
@@ -28,7 +28,7 @@ def real_check(job: Job) -> None:
     filmed = {name: _video(job, name, dataset) for name, dataset in datasets.items() if dataset.is_real_check}
     real = pd.concat([_values(job, video, truth, variants) for video, truth in filmed.values()], ignore_index=True)
     miniature, known = _miniature(job, datasets, list(variants))
-    known |= {name: _known(job, video, datasets[name]) for name, (video, _) in filmed.items()}
+    known = {name: _known(job, video, datasets[name]) for name, (video, _) in filmed.items()} | known
     titles = {name: variant.title for name, variant in variants.items()} | TITLES
     sure = (settings.bootstrap_samples, settings.interval_percent, seed)
     values = pd.concat([real, miniature], ignore_index=True)

@@ -104,13 +104,13 @@ def _moments(
         for variant in shown.predictions:
             meshes = [_meshes(shown.rows(clip["clip_id"], variant, [moment]), body)[0] for clip in by_view.values()]
             rows.append(mesh_row(_lines(titles[variant]), shots, meshes, body.faces))
-        strip = Strip(f"{shown.name}, frame {moment}", tuple(by_view), tuple(rows))
+        strip = Strip(f"{shown.name}, frame {moment}", tuple(by_view), tuple(rows), columns_are="camera")
         name = f"{shown.name}-moment-{number + 1}.png"
         write_picture(folder / name, strip_picture(strip, (CELL_PX, CELL_PX)))
         captions[name] = (
             f"{shown.name}, frame {moment} of {total}, from its {len(by_view)} cameras: the detector's keypoints, and "
             f"the body that {' and '.join(titles.values())} predict from each camera by itself, laid where they "
-            f"predict it; {NOT_RANKED_BY}. Models trained in the miniature world alone."
+            f"predict it; {NOT_RANKED_BY}. Neither was trained on this video."
         )
     turned = folder / f"{shown.name}-turned.png"
     captions[turned.name] = _draw_turned(job, turned, shown, truth, by_view, titles, total // 2)
@@ -153,7 +153,9 @@ def _draw_turned(
         placed = place_bodies(truth.cameras, seen, world_directions(own, joints_m))[0]
         points = [camera.project(placed) for camera in truth.cameras]
         rows.append(skeleton_row(_lines(titles[variant]), PREDICTED, shots, points, PLACED_12, source))
-    strip = Strip(f"{shown.name}, frame {moment}: estimated from {own.name}", tuple(by_view), tuple(rows))
+    strip = Strip(
+        f"{shown.name}, frame {moment}: estimated from {own.name}", tuple(by_view), tuple(rows), columns_are="camera"
+    )
     write_picture(path, strip_picture(strip, (CELL_PX, CELL_PX)))
     return (
         f"{shown.name}, frame {moment}: the pose that {' and '.join(titles.values())} estimate from {own.name} alone "
@@ -180,7 +182,7 @@ def _over_time(job: Job, folder: Path, shown: Shown, body: "Body", titles: Mappi
         mesh_row(_lines(titles[variant]), shots, _meshes(found, body), body.faces) for variant, found in rows_of.items()
     ]
     strip = Strip(
-        f"{shown.name}: {shown.clips['clip_id'].nunique()} clips, the longest", _numbers(moments), tuple(rows)
+        f"{shown.name}, the longest of {shown.clips['clip_id'].nunique()} clips", _numbers(moments), tuple(rows)
     )
     name = f"{shown.name}-over-time.png"
     write_picture(folder / name, strip_picture(strip, (CELL_PX, CELL_PX)))
