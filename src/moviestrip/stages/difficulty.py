@@ -169,7 +169,8 @@ class _Checks:
         from moviestrip.evaluation import difficulty as checks
 
         single = models[SINGLE][1][dataset]
-        yield from checks.burst_shares(single, dataset, self.sampling)
+        if dataset == self._named("wild3d"):
+            yield from checks.burst_shares(single, dataset, self.sampling)
         clips = selected_clips(self.job, [dataset], ["test"])
         yield from checks.hidden_joints(self.labels[dataset], clips, dataset, self.sampling)
         for model, (who, estimates) in models.items():
