@@ -1,10 +1,10 @@
-# make tables | variants | test | cluster | smoke | lint | bench | setup.  PYTHON and CORES may be set: make tables CORES=8
+# make tables | variants | test | browser | cluster | smoke | lint | bench | setup.  PYTHON and CORES may be set: make tables CORES=8
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 # On a terminal: bars with the time that is left. In a log: one line a job.
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $$([ -t 2 ] && echo --logger rich)
-.PHONY: setup tables variants smoke test faults slow cluster lint format bench clean
+.PHONY: setup tables variants smoke test faults slow browser cluster lint format bench clean
 
 setup: .venv/installed
 
@@ -34,6 +34,12 @@ faults: setup
 
 slow: setup
 	$(BIN)/pytest -m 'slow and not slurm'
+
+# The report in a real Chromium (Debian's, or any on the PATH), at full size too; look at the screenshots it leaves.
+SCREENSHOTS ?= results/screenshots
+browser: setup
+	MOVIESTRIP_SCREENSHOTS=$(SCREENSHOTS) $(BIN)/pytest -m browser -rs tests/report
+	@echo "look at $(SCREENSHOTS)"
 
 # A real Slurm on this machine (root and apt); CLUSTER='slurm and not slow' leaves out what is killed in the middle.
 CLUSTER ?= slurm

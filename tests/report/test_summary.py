@@ -54,19 +54,39 @@ def test_difficulties_that_are_not_shown_are_named():
     assert answer.text == "1 of 2 difficulties that were measured are present; not shown: street harder."
 
 
-def test_the_real_check_names_the_best_the_static_model_and_the_uncertainty():
+def test_the_real_check_tells_the_range_beside_a_statue_and_the_uncertainty():
     rows = [
-        real_row("single-view", "99.4", low="90.1", high="110"),
+        real_row("single-view", "99.4"),
         real_row("contextual", "88.2"),
         real_row("contextual", "1.0", metric="accel_error"),
         real_row("contextual", "12.0", view="front"),
     ]
     answer = summary.answer_of_real_check(rows)
-    assert answer.figure == "88 mm"
-    assert answer.text == (
-        "On 4 clips of 1 person (pose2sim), Contextual has the lowest PA-MPJPE, 88 mm; single-view has 99 mm "
-        "[90, 110]. The reference itself is uncertain by 25 mm."
+    assert answer.figure == "88–99 mm"
+    start = "On 4 clips of 1 person (pose2sim), 2 models have a PA-MPJPE of 88 to 99 mm."
+    uncertain = "The reference itself is uncertain by 25 mm, more than the models differ."
+    assert answer.text == f"{start} {uncertain}"
+    still = real_row("reference", "71", metric="statue_pa_mpjpe")
+    told = f"{start} One pose that never moves has 71 mm: no model beats that. {uncertain}"
+    assert summary.answer_of_real_check([*rows, still]).text == told
+    apart = [real_row("a", "60", uncertainty_mm="20"), real_row("b", "99", uncertainty_mm="20"), still]
+    assert summary.answer_of_real_check(apart).text.endswith(
+        "71 mm: A beats that. The reference itself is uncertain by 20 mm."
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("accel_error", "Accel error"),
+        ("pa_mpjpe_confirmed", "PA-MPJPE confirmed"),
+        ("pa_mpjpe_minus_single_view", "PA-MPJPE, less single-view's"),
+        ("keypoint_distance", "keypoint distance"),
+        ("rank_correlation:street", "rank correlation, street"),
+    ],
+)
+def test_metrics_are_written_as_in_the_papers(name: str, title: str):
+    assert findings.metric_title(name) == title
 
 
 def test_what_was_not_checked_is_not_passed_over(config: Config):

@@ -123,10 +123,10 @@ def _results(run: RunFolder, config: Config) -> dict[str, Any]:
         "smoothing": smoothing,
         "smoothing_options": {
             "verdict": sources.options_of(smoothing, "verdict", findings.SMOOTHING_VERDICTS),
-            "metric": sources.options_of(smoothing, "metric", tuple(METRIC_TITLES), METRIC_TITLES),
+            "metric": sources.options_of(smoothing, "metric", tuple(METRIC_TITLES), findings.metric_title),
         },
         "real_options": {
-            "metric": sources.options_of(real_check, "metric", (), METRIC_TITLES),
+            "metric": sources.options_of(real_check, "metric", (), findings.metric_title),
             "view": sources.options_of(real_check, "view", ("all",)),
         },
         "difficulty": difficulty,

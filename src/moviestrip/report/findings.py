@@ -102,5 +102,10 @@ def _captions(path: Path) -> dict[str, str]:
 
 
 def metric_title(name: str) -> str:
-    """As the papers write it: `accel_error` reads `Accel error`."""
-    return METRIC_TITLES.get(name, name.replace("_", " "))
+    """As the papers write it: `accel_error` reads `Accel error`, `pa_mpjpe_minus_single_view` `PA-MPJPE, less
+    single-view's`."""
+    of, minus, _ = name.partition("_minus_single_view")
+    known = sorted(METRIC_TITLES, key=len, reverse=True)
+    start = next((metric for metric in known if of == metric or of.startswith(f"{metric}_")), "")
+    words = METRIC_TITLES.get(start, "") + of.removeprefix(start).replace("_", " ").replace(":", ", ")
+    return words + (", less single-view's" if minus else "")

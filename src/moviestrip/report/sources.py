@@ -16,7 +16,7 @@ import html
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -149,20 +149,17 @@ def read_claims(run: RunFolder) -> dict[str, Any] | None:
     return {
         "rows": rows,
         "verdict_options": options_of(rows, "verdict", VERDICTS),
-        "paper_options": options_of(rows, "paper", PAPERS, PAPER_TITLES),
+        "paper_options": options_of(rows, "paper", PAPERS, lambda paper: PAPER_TITLES.get(paper, paper)),
     }
 
 
 def options_of(
-    rows: Sequence[Mapping[str, Any]], key: str, order: Sequence[str] = (), titles: Mapping[str, str] | None = None
+    rows: Sequence[Mapping[str, Any]], key: str, order: Sequence[str] = (), title: Callable[[str], str] = str
 ) -> list[dict[str, Any]]:
     """What rows can be filtered by: each value of a column with how often it is there, those of `order` first."""
     counts = Counter(row[key] for row in rows)
     names = [name for name in order if name in counts] + [name for name in counts if name not in order]
-    return [
-        {"name": name, "title": (titles or {}).get(name, name.replace("_", " ")), "count": counts[name]}
-        for name in names
-    ]
+    return [{"name": name, "title": title(name), "count": counts[name]} for name in names]
 
 
 def cells_on_page(run: RunFolder) -> set[str]:

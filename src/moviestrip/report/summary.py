@@ -13,6 +13,7 @@ from moviestrip.papers.printed import PAPER_TITLES, PAPERS
 from moviestrip.report.findings import BETTER, PRESENT, SMOOTHING_VERDICTS, UNDECIDED, WORSE, Row, metric_title
 
 JUDGED = ("holds", "fails", "undecided")
+STATUE = "statue_pa_mpjpe"  # of one pose that never moves, against the same reference
 PLURALS = {"holds": "hold", "fails": "fail"}
 TALLIES_SHOWN = 4
 PAPERS_WIDTH = 2048  # channels of the movie strip in all four papers
@@ -132,22 +133,27 @@ def answer_of_difficulty(rows: Sequence[Row]) -> Answer:
 
 
 def answer_of_real_check(rows: Sequence[Row]) -> Answer:
-    """The static model beside the best of all, on the error that has a reference."""
+    """The models' errors as a range, beside a body that never moves and beside the reference's own uncertainty."""
     question = "And on real footage?"
     measured = [row for row in rows if row["metric"] == "pa_mpjpe" and row["value"]]
     if not measured:
         text = "Seen, not measured: the pictures are below." if rows else NOTHING_CHECKED
         return Answer(question, "–", text, "real")
-    dataset = measured[0]["dataset"]
-    own = [row for row in measured if row["dataset"] == dataset and row["view"] == measured[0]["view"]]
-    best = min(own, key=lambda row: float(row["value"]))
-    static = next((row for row in own if row["variant"] == "single-view"), None)
+    dataset, view = measured[0]["dataset"], measured[0]["view"]
+    ranked = sorted((row for row in measured if (row["dataset"], row["view"]) == (dataset, view)), key=_value)
+    best, worst = ranked[0], ranked[-1]
     people = f" of {plural(int(best['people']), 'person', 'people')}" if best["people"] else ""
-    text = f"On {plural(int(best['clips'] or 0), 'clip')}{people} ({dataset}), {best['title']} has the lowest PA-MPJPE"
-    text += f", {_millimetres(best)}"
-    text += f"; single-view has {_millimetres(static)}" if static is not None and static is not best else ""
-    text += f". The reference itself is uncertain by {best['uncertainty_mm']} mm." if best["uncertainty_mm"] else "."
-    return Answer(question, f"{float(best['value']):.0f} mm", text, "real")
+    text = f"On {plural(int(best['clips'] or 0), 'clip')}{people} ({dataset}), {plural(len(ranked), 'model')} have"
+    text += f" a PA-MPJPE of {_value(best):.0f} to {_value(worst):.0f} mm."
+    still = next((row for row in rows if (row["metric"], row["view"]) == (STATUE, view) and row["value"]), None)
+    if still is not None:
+        outdone = "no model beats that" if _value(still) <= _value(best) else f"{best['title']} beats that"
+        text += f" One pose that never moves has {_value(still):.0f} mm: {outdone}."
+    if best["uncertainty_mm"]:
+        uncertainty = float(best["uncertainty_mm"])
+        text += f" The reference itself is uncertain by {uncertainty:.0f} mm"
+        text += ", more than the models differ." if _value(worst) - _value(best) < uncertainty else "."
+    return Answer(question, f"{_value(best):.0f}–{_value(worst):.0f} mm", text, "real")
 
 
 def limits(config: Config, real_check: Sequence[Row]) -> list[tuple[str, str]]:
@@ -252,6 +258,5 @@ def _largest(tallies: Sequence[Tally]) -> tuple[Tally, ...]:
     return tuple(tally for tally in tallies if tally in kept)
 
 
-def _millimetres(row: Row) -> str:
-    ends = f" [{float(row['low']):.0f}, {float(row['high']):.0f}]" if row["low"] and row["high"] else ""
-    return f"{float(row['value']):.0f} mm{ends}"
+def _value(row: Row) -> float:
+    return float(row["value"])
