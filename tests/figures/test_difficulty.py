@@ -51,7 +51,7 @@ def test_the_detectors_curve_ends_at_what_it_found():
 def test_the_terminals_table_fits_eighty_columns():
     numbers = (-12.345, -45.678, 123.456)
     found = [
-        Finding("harder-pa-mpjpe-single-view-same-actions", "?", *numbers, "points of %", "", verdict, 24, 3)
+        Finding("harder-pa-mpjpe-single-view-same-actions", "?", *numbers, "points", "", verdict, 24, 3)
         for verdict in ("present", "absent", "undecided")
     ]
     found.append(Finding("shared-people", "?", 0, 0, 0, "people", "0", "present", 3, 0))

@@ -147,7 +147,7 @@ def true_predictability(errors: pd.DataFrame, sampling: Sampling) -> Iterator[Fi
         arguments = (both, _of_forecast, "mm", POSITIVE, sampling, note)
         yield finding(f"future-true-{horizon}", question, *arguments)
         question = f"The same {horizon} frames ahead, in percent of what standing still errs?"
-        yield finding(f"future-share-{horizon}", question, both, _left_over, "points of %", POSITIVE, sampling, note)
+        yield finding(f"future-share-{horizon}", question, both, _left_over, "points", POSITIVE, sampling, note)
 
 
 def _forecast_sums(rows: pd.DataFrame) -> Sums:
@@ -172,7 +172,7 @@ def trained_predictability(
     chosen = scores[
         (scores["variant"] == row) & (scores["metric"] == metric) & ~scores["dtw"] & (scores["condition"] == "forecast")
     ].assign(kind=lambda frame: frame["action"].map(kind_of_action))
-    sign, unit = (-1.0, "points of %") if metric == "pck" else (1.0, "mm")
+    sign, unit = (-1.0, "points") if metric == "pck" else (1.0, "mm")
     for horizon in horizons:
         found = {kind: _lost_sums(chosen[chosen["kind"] == kind], horizon, sign) for kind in KINDS}
         sums = {kind: lost for kind, lost in found.items() if lost is not None}
