@@ -130,6 +130,9 @@ def _results(run: RunFolder, config: Config) -> dict[str, Any]:
             "view": sources.options_of(real_check, "view", ("all",)),
         },
         "difficulty": difficulty,
+        "difficulty_figures": [
+            {"card": card, "svg": Markup(card.svg)} for card in sources.read_difficulty_figures(run)
+        ],
         "real_check": real_check,
         "exhibits": exhibits,
         "exhibits_left_out": exhibits_left_out,

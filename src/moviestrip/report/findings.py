@@ -65,16 +65,16 @@ def read_smoothing(run: RunFolder) -> list[dict[str, str]]:
 
 
 def read_difficulty(run: RunFolder) -> list[dict[str, str]]:
-    return read_rows(run.root / "difficulty.csv", DIFFICULTY_COLUMNS, "delete it and check the world again")
+    return read_rows(run.difficulty, DIFFICULTY_COLUMNS, "delete it and check the world again")
 
 
 def read_real_check(run: RunFolder) -> list[dict[str, str]]:
-    return read_rows(run.root / "real_check.csv", REAL_COLUMNS, "delete it and run the real check again")
+    return read_rows(run.real_check, REAL_COLUMNS, "delete it and run the real check again")
 
 
 def read_exhibits(run: RunFolder, maximum_bytes: int) -> tuple[list[Exhibit], int]:
     """Pictures and videos of real footage in the order of their captions, as many as fit, and how many did not."""
-    folder = run.figures / "real"
+    folder = run.real_pictures
     if not folder.is_dir():
         return [], 0
     captions = _captions(folder / "captions.json")

@@ -7,6 +7,7 @@ All of it lies under results/<name> and all of it is optional, because a report 
 - `plan/`, `videos/`, `answers/`, `tracks/` and what was curated, for the funnel
 - `models/<variant>/seed-<seed>/log.parquet`: training logs
 - `figures/papers/<name>/`: the papers' figures, each a picture and its `caption.json`
+- `figures/difficulty/<name>/`: plots of what makes the world hard, in the same form
 - `figures/{datasets,people}/*.png`: contact sheets; `figures/overlays/`: overlay clips and `overlays.json`
 - what `findings.py` and `record.py` read
 """
@@ -195,7 +196,7 @@ def read_figures(run: RunFolder, setting: Setting, maximum_bytes: int) -> tuple[
     for figure in FIGURES:
         reason = figure.missing_in(setting) or "not drawn yet"
         if run.figure(figure.name).is_dir():
-            card = _figure_card(run, figure.name)
+            card = _figure_card(run, run.figure(figure.name))
             if used + card.n_bytes <= maximum_bytes:
                 used += card.n_bytes
                 cards.append(card)
@@ -205,8 +206,12 @@ def read_figures(run: RunFolder, setting: Setting, maximum_bytes: int) -> tuple[
     return cards, missing
 
 
-def _figure_card(run: RunFolder, name: str) -> FigureCard:
-    folder = run.figure(name)
+def read_difficulty_figures(run: RunFolder) -> list[FigureCard]:
+    """Plots of what makes the world hard."""
+    return [_figure_card(run, path.parent) for path in sorted(run.difficulty_figures.glob("*/caption.json"))]
+
+
+def _figure_card(run: RunFolder, folder: Path) -> FigureCard:
     caption = _figure_caption(folder / "caption.json")
     path = folder / caption["picture"]
     is_plot = path.suffix == ".svg"
@@ -215,7 +220,7 @@ def _figure_card(run: RunFolder, name: str) -> FigureCard:
     data = folder / "data.csv"
     words = {key: caption[key] for key in FIGURE_KEYS if key != "picture"}
     numbers = data.relative_to(run.root).as_posix() if data.is_file() else ""
-    return FigureCard(name=name, svg=svg, picture=picture, data=numbers, **words)
+    return FigureCard(name=folder.name, svg=svg, picture=picture, data=numbers, **words)
 
 
 def _figure_caption(path: Path) -> dict[str, str]:
