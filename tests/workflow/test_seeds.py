@@ -41,7 +41,7 @@ def test_another_seed_plans_other_videos_in_a_folder_of_its_own(tmp_path: Path, 
 def test_runs_of_two_seeds_share_no_file_and_are_compared(finished: Path, snakemake: Run):
     first = finished / "results" / "tiny"
     before = {path: path.stat().st_mtime_ns for path in first.rglob("*") if path.is_file()}
-    made = snakemake(finished, "results/tiny-seed-1/claims.csv", "--cores", "2", *SEED_1)
+    made = snakemake(finished, "--cores", "2", "results/tiny-seed-1/claims.csv", *SEED_1)
     assert made.returncode == 0, made.stderr[-4000:]
     assert {path: path.stat().st_mtime_ns for path in first.rglob("*") if path.is_file()} == before
     second = finished / "results" / "tiny-seed-1"
