@@ -1,10 +1,10 @@
-# make tables | hmmr | test | cluster | smoke | lint | bench | setup.  PYTHON and CORES may be set: make tables CORES=8
+# make tables | hmmr | seeds | test | browser | cluster | smoke | lint | bench | setup.  PYTHON and CORES may be set: make tables CORES=8
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 # On a terminal: bars with the time that is left. In a log: one line a job.
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $$([ -t 2 ] && echo --logger rich)
-.PHONY: setup tables hmmr smoke test faults slow cluster lint format bench clean
+.PHONY: setup tables hmmr seeds smoke test faults slow browser cluster lint format bench clean
 
 setup: .venv/installed
 
@@ -23,6 +23,13 @@ hmmr: setup
 	$(SNAKEMAKE) --configfile config.yaml config/hmmr.yaml
 	@$(BIN)/moviestrip tables show hmmr-2 --config config.yaml --config config/hmmr.yaml
 
+# The same under other seeds, and how far their verdicts agree.
+SEEDS ?= 1 2
+seeds: tables
+	for seed in $(SEEDS); do $(SNAKEMAKE) --config seed=$$seed name=miniature-seed-$$seed || exit; done
+	$(BIN)/moviestrip claims compare results/miniature $(SEEDS:%=results/miniature-seed-%) --pooled \
+		--csv results/agreement.csv
+
 smoke: setup
 	$(SNAKEMAKE) --configfile config.yaml config/smoke.yaml
 
@@ -34,6 +41,12 @@ faults: setup
 
 slow: setup
 	$(BIN)/pytest -m 'slow and not slurm'
+
+# The report in a real Chromium (Debian's, or any on the PATH), at full size too; look at the screenshots it leaves.
+SCREENSHOTS ?= results/screenshots
+browser: setup
+	MOVIESTRIP_SCREENSHOTS=$(SCREENSHOTS) $(BIN)/pytest -m browser -rs tests/report
+	@echo "look at $(SCREENSHOTS)"
 
 # A real Slurm on this machine (root and apt); CLUSTER='slurm and not slow' leaves out what is killed in the middle.
 CLUSTER ?= slurm

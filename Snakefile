@@ -24,4 +24,5 @@ rule all:
             suffix=TABLE_SUFFIXES,
         ),
         f"{ROOT}/report/index.html",
+        SMOOTHING,
         EVERYTHING,  # so that a file deleted in the middle is made again

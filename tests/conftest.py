@@ -19,7 +19,7 @@ def cache() -> Path:
 @pytest.fixture(scope="session")
 def free_body(cache: Path) -> Path:
     """The free body's file, built once a machine."""
-    from moviestrip.body.build import ensure_free_body
+    from moviestrip.body.cached import ensure_free_body
 
     return ensure_free_body(cache)
 

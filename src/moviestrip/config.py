@@ -373,6 +373,9 @@ class WorldSettings(Section):
     frames_scale: float = Field(
         1.0, gt=0, description="Multiplies the number of videos of each rendered dataset (`videos` in config/datasets)."
     )
+    subjects_scale: int = Field(
+        1, ge=1, description="Multiplies the people of each rendered dataset; nobody is in two splits."
+    )
     clip_frames: int = Field(48, ge=16, description="Frames of each rendered video.")
     shard_videos: int = Field(16, ge=1, description="Videos of one shard: the unit of work.")
     image_size_px: int = Field(256, ge=96, description="Side of a rendered single-person video.")
@@ -767,6 +770,11 @@ class DatasetSettings(Section):
     def is_scored(self) -> bool:
         """Whether the tables compare models on it: it needs test clips with some truth."""
         return "test" in self.splits and self.supervision != "pseudo_2d"
+
+    @property
+    def is_real_check(self) -> bool:
+        """Whether models are looked at on it though no table compares them there: sample videos of real people."""
+        return isinstance(self.source, PackageSource) and not self.is_scored
 
 
 class LossWeights(Section):

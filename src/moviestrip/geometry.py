@@ -11,7 +11,6 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
-import roma
 import torch
 from jaxtyping import Float
 
@@ -33,7 +32,10 @@ def backend(values: np.ndarray | Tensor) -> ModuleType:
 
 def rotation_6d_to_matrix(sixd: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:
     """Gram-Schmidt of two columns stored row by row: (a1x, a2x, a1y, a2y, a1z, a2z), as SPIN lays them out."""
-    return roma.special_gramschmidt(sixd.reshape(*sixd.shape[:-1], 3, 2))
+    first, second = sixd.reshape(*sixd.shape[:-1], 3, 2).unbind(-1)
+    x = torch.nn.functional.normalize(first, dim=-1)
+    y = torch.nn.functional.normalize(second - (x * second).sum(-1, keepdim=True) * x, dim=-1)
+    return torch.stack([x, y, torch.linalg.cross(x, y)], dim=-1)
 
 
 def matrix_to_rotation_6d(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 6"]:
@@ -42,11 +44,21 @@ def matrix_to_rotation_6d(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, 
 
 
 def axis_angle_to_matrix(axis_angle: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    return roma.rotvec_to_rotmat(axis_angle)
+    """Rodrigues' formula, written so that value and gradient are finite down to no rotation."""
+    angle = axis_angle.norm(dim=-1)[..., None, None]
+    x, y, z = axis_angle.unbind(-1)
+    zero = torch.zeros_like(x)
+    crossed = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    outer = axis_angle[..., :, None] * axis_angle[..., None, :]
+    still = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
+    about = torch.sinc(angle / torch.pi)  # sin(angle) / angle
+    return angle.cos() * still + about * crossed + 0.5 * torch.sinc(angle / (2 * torch.pi)).square() * outer
 
 
 def matrix_to_axis_angle(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
     """Axis times angle, in 0..pi; at pi the sign of the axis is arbitrary. Its gradient is finite at the identity."""
+    import roma  # brings torch's compiler along: a second that most stages can do without
+
     return roma.rotmat_to_rotvec(matrix)
 
 

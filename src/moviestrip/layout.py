@@ -140,6 +140,11 @@ class RunFolder:
         return self.figures / "difficulty"
 
     @property
+    def smoothing(self) -> Path:
+        """Learned models against static ones that are smoothed over time."""
+        return self.root / "smoothing.csv"
+
+    @property
     def funnel(self) -> Path:
         """Where videos, people and clips went, by dataset, stage and reason."""
         return self.root / "funnel.csv"

@@ -8,7 +8,8 @@ import pytest
 import torch
 from smplx.vertex_ids import vertex_ids
 
-from moviestrip.body.build import _random_poses, build_free_body, ensure_free_body, shape_space
+from moviestrip.body.build import _random_poses, build_free_body, shape_space
+from moviestrip.body.cached import ensure_free_body
 from moviestrip.body.landmarks import SLOTS, vertex_order
 from moviestrip.body.load import Body, load_body, read_body_file
 from moviestrip.body.points import keypoint_regressor

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from moviestrip.figures.curves import panel_title, running_median, training_curves
+from moviestrip.figures.curves import panel_title, running_median, shared_axes, training_panel
 from moviestrip.figures.funnel import LETTERS_A_LINE, funnel_figure, steps_of
 
 
@@ -47,15 +47,31 @@ def words_of(svg: str) -> list[str]:
     ]
 
 
-def test_curves_name_their_models_once(logs):
-    words = words_of(training_curves(logs))
-    assert words.count("single-view") == 1
-    assert {"contextual", "Training loss", "Validation PA-MPJPE, mm", "step"} <= set(words)
+def drawn_panel(logs) -> str:
+    return training_panel(list(logs.values()), shared_axes(list(logs.values())), "panel", "Contextual")
+
+
+def test_a_panel_names_what_it_shows(logs):
+    assert {"Training loss", "Validation PA-MPJPE, mm", "step"} <= set(words_of(drawn_panel(logs)))
+    assert (
+        'aria-label="Training of Contextual: Validation PA-MPJPE, mm, Training loss against the step"'
+        in drawn_panel(logs)
+    )
+
+
+def test_panels_share_the_axes_of_all_models():
+    low, high = log_of({"total": [4.0, 2.0]}), log_of({"total": [9.0, 8.0, 7.0]})
+    axes = shared_axes([low, high])
+    assert (axes.last_step, list(axes.spans)) == (high.step.max(), ["total"])
+    assert axes.spans["total"].low.tolist() == [4.0, 2.0, 7.0]
+    assert axes.spans["total"].high.tolist() == [9.0, 8.0, 7.0]
+    ticks = [words_of(training_panel([log], axes, "panel", "x")) for log in (low, high)]
+    assert ticks[0] == ticks[1]
 
 
 def test_a_log_without_validation_still_draws():
-    words = words_of(training_curves({("contextual", 0): log_of({"total": [-1.0, 2.0, np.nan]})}))
-    assert {"contextual", "Training loss"} <= set(words)
+    words = words_of(drawn_panel({("contextual", 0): log_of({"total": [-1.0, 2.0, np.nan]})}))
+    assert "Training loss" in words and "Validation PA-MPJPE, mm" not in words
 
 
 def test_the_funnel_counts_over_datasets():
@@ -86,7 +102,7 @@ def test_long_reasons_break_into_lines():
     assert step.height_in(narrow=True) > 0.8
 
 
-@pytest.mark.parametrize("draw", [lambda logs: training_curves(logs), lambda logs: funnel_figure({"studio": FUNNEL})])
+@pytest.mark.parametrize("draw", [lambda logs: drawn_panel(logs), lambda logs: funnel_figure({"studio": FUNNEL})])
 def test_drawings_are_the_same_bytes_and_belong_to_a_page(logs, draw):
     svg = draw(logs)
     assert svg == draw(logs)
@@ -101,7 +117,7 @@ def test_two_drawings_share_no_identifier(logs):
     def identifiers(svg: str) -> set[str | None]:
         return {element.get("id") for element in ElementTree.fromstring(svg).iter()} - {None}
 
-    assert not identifiers(training_curves(logs)) & identifiers(funnel_figure({"studio": FUNNEL}))
+    assert not identifiers(drawn_panel(logs)) & identifiers(funnel_figure({"studio": FUNNEL}))
 
 
 def test_the_running_median_ignores_a_spike():

@@ -39,7 +39,7 @@ def test_the_reason_names_what_is_open_beside_the_papers_margin():
     hard = np.random.default_rng(0).gamma(2, 60, (1, 40))
     noise = np.random.default_rng(1).normal(0, 5, (1, 40))
     row = judged(scores_of("mpjpe", contextual=hard - 0.5 + noise - noise.mean(), single_view=hard), "hmmr-03")
-    crossing = "the interval crosses the boundary in its comparison: "
+    crossing = "the interval crosses the boundary: "
     assert row["reason"].startswith(f"{crossing}mpjpe(contextual) < mpjpe(single-view) on 3dpw by 0.5 mm (-0.")
     assert "; printed 2.9 mm); " in row["reason"]
     clear = rf"; {row['needs_clips']:,} clips, [\d.]+ times these 40, would make such effects clear: it holds$"

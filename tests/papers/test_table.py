@@ -146,9 +146,8 @@ def test_how_many_frames_a_model_is_shown_is_known_without_scores():
     assert cells[["low", "clips", "seeds"]].isna().all(axis=None) and "cited" in cells.loc["meva", "note"]
     assert "| 20 │ *20* " in to_markdown(table, Setting.of(config(variants=names), frames))
     assert prints_input_frames("tcmr", "4") and not prints_input_frames("tcmr", "5")
-    assert table_states(config(variants=(*names, *smoothed), datasets=(*DATASETS, "studio", "hall"))).set_index("table").loc[
-        "tcmr-4", "state"
-    ] == "complete"  # fmt: skip
+    whole = config(variants=(*names, *smoothed), datasets=(*DATASETS, "studio", "hall"))
+    assert table_states(whole).set_index("table").loc["tcmr-4", "state"] == "complete"
 
 
 def test_actions_are_matched_whatever_their_spelling():

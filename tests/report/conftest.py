@@ -1,6 +1,7 @@
 """A small run folder with one file of every kind that the report reads."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from moviestrip.figures.svg import drawing, to_svg
 from moviestrip.figures.video import write_video
 from moviestrip.layout import RunFolder
 from moviestrip.provenance import write_provenance
+from moviestrip.report import build_report
 
 VARIANTS = ("single-view", "contextual", "single-view-gaussian")
 FRAGMENT = """
@@ -53,7 +55,7 @@ CLAIMS = "\n".join(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config() -> Config:
     values = {
         "name": "tiny",
@@ -65,17 +67,33 @@ def config() -> Config:
     return validate_config(values, "test")
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> RunFolder:
-    run = RunFolder(tmp_path / "results" / "tiny")
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """Shared by all tests: to be read only."""
+    run = RunFolder(tmp_path_factory.mktemp("report") / "results" / "tiny")
     _write_tables(run)
     _write_logs(run)
     _write_clips(run)
     _write_pictures(run)
     _write_figures(run)
+    _write_findings(run)
     table = run.table("hmmr-2")
     write_provenance(table, "tables", {"log": run.training_log("contextual", 0)}, {"name": "tiny"})
     return run
+
+
+@pytest.fixture
+def run(finished_run: RunFolder, tmp_path: Path) -> RunFolder:
+    """A copy that a test may change."""
+    return RunFolder(shutil.copytree(finished_run.root, tmp_path / "results" / "tiny"))
+
+
+@pytest.fixture(scope="session")
+def page_file(finished_run: RunFolder, config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the finished run."""
+    copy = RunFolder(shutil.copytree(finished_run.root, tmp_path_factory.mktemp("page") / "tiny"))
+    build_report(copy.root, config)
+    return copy.report
 
 
 def _write_tables(run: RunFolder) -> None:
@@ -135,9 +153,39 @@ def _write_figures(run: RunFolder) -> None:
         Drawn(picture, f"Miniature world, {name}.", data).write(run.figure(name), caption_of(name))
 
 
-def _write_pictures(run: RunFolder) -> None:
+SMOOTHING = """table,row,title,baseline,dataset,metric,unit,learned,smoothed,difference,low,high,verdict,clips,seeds,\
+cell
+hmmr-2,contextual,Contextual,single-view-gaussian,3dpw,pa_mpjpe,mm,109.7,112.1,-2.4,-6,1.2,undecided,12,1,\
+cell-hmmr-2-contextual-3dpw-pa_mpjpe
+hmmr-2,contextual,Contextual,single-view-gaussian,3dpw,accel_error,mm/frame^2,9.5,14.1,-4.6,-6,-3,better,12,1,
+"""
+DIFFICULTY = """check,question,measured,low,high,unit,reference,source,expected,verdict,clips,seeds,note
+jitter,Does single-view tremble?,91.5,80,99,mm/frame^2,about 37,HMMR Table 2,above 20,present,12,1,
+street,Is the street harder than the studio?,2.1,-3,8,mm,,,above 0,undecided,12,1,few clips
+"""
+REAL_CHECK = """dataset,variant,title,view,metric,unit,value,low,high,uncertainty_mm,clips,people,seeds,note
+pose2sim,single-view,Single-view,all,pa_mpjpe,mm,98.7,90,110,25,4,1,1,
+pose2sim,contextual,Contextual,all,pa_mpjpe,mm,97.1,88,109,25,4,1,1,
+"""
+
+
+def _write_findings(run: RunFolder) -> None:
+    run.smoothing.write_text(SMOOTHING)
+    (run.root / "difficulty.csv").write_text(DIFFICULTY)
+    (run.root / "real_check.csv").write_text(REAL_CHECK)
+    folder = run.figures / "real"
+    write_picture(folder / "views.png", ramps())
+    write_video(folder / "sprint.mp4", (np.roll(ramps(), shift, 1) for shift in range(0, 24, 3)))
+    (folder / "captions.json").write_text(json.dumps({"views.png": "Two <cameras>.", "sprint.mp4": "A sprinter."}))
+
+
+def ramps() -> np.ndarray:
     ramp = np.linspace(0, 255, 256, dtype=np.uint8)
-    picture = np.stack([np.tile(ramp, (64, 1)), np.full((64, 256), 120, np.uint8), np.tile(ramp[::-1], (64, 1))], -1)
+    return np.stack([np.tile(ramp, (64, 1)), np.full((64, 256), 120, np.uint8), np.tile(ramp[::-1], (64, 1))], -1)
+
+
+def _write_pictures(run: RunFolder) -> None:
+    picture = ramps()
     for dataset in ("studio", "street"):
         write_picture(run.figures / "datasets" / f"{dataset}.png", picture)
     entries = []

@@ -1,9 +1,11 @@
 """Planned videos: stable ids, appended and never changed, and nobody in two splits."""
 
+import numpy as np
 import pytest
 
 from moviestrip.config import DatasetSettings, WorldSettings
 from moviestrip.errors import ConfigError
+from moviestrip.world.performers import betas_of
 from moviestrip.world.plan import ACTIONS, VideoSpec, plan_videos
 
 
@@ -48,6 +50,15 @@ def test_every_action_subject_and_camera_gets_its_turn():
     assert {(spec.subject, spec.camera) for spec in specs} == {
         (subject, camera) for subject in ("S1", "S6", "S7", "S8") for camera in range(4)
     }
+
+
+def test_more_people_are_others_and_stay_in_their_split():
+    many = plan_videos("studio", dataset(), WorldSettings(frames_scale=4, subjects_scale=3), 0)
+    cast = {split: {spec.subject for spec in many if spec.split == split} for split in ("train", "test")}
+    assert len(cast["train"]) == 12 and len(cast["test"]) == 6 and not cast["train"] & cast["test"]
+    assert cast["test"] > {"S9", "S11", "S9-2"}
+    bodies = np.array([betas_of(subject) for subject in sorted(cast["train"])])
+    assert len(np.unique(bodies, axis=0)) == 12
 
 
 def test_people_are_as_many_as_allowed():

@@ -61,6 +61,8 @@ PREPARED = [
 FILMED = [name for name in DATASETS if name not in PREPARED]
 TRACKED = [name for name, dataset in DATASETS.items() if dataset.tube == "tracks"]
 TEST_DATASETS = [name for name, dataset in DATASETS.items() if dataset.is_scored]
+REAL_DATASETS = [name for name, dataset in DATASETS.items() if dataset.is_real_check]
+PREDICTED_DATASETS = TEST_DATASETS + REAL_DATASETS
 TRAINED = [name for name, variant in VARIANTS.items() if variant.is_trained]
 or_stop(check_variants, VARIANTS, CONFIG.features.backbone, DATASETS)
 BACKBONE_OF = {
@@ -145,17 +147,21 @@ def learning_features(variant):
     return marks
 
 
-def scored_features(variant):
-    """Features that a variant is tested on."""
-    return all_features(BACKBONE_OF[variant], TEST_DATASETS)
+def predicted_features(variant):
+    """Features that a variant is tested on, or looked at on."""
+    return all_features(BACKBONE_OF[variant], PREDICTED_DATASETS)
+
+
+def for_each(kind, datasets):
+    """Files of one kind that a variant and seed have, one for each of some datasets."""
+    return expand(
+        f"{ROOT}/{kind}/{{{{variant}}}}/seed-{{{{seed}}}}/{{dataset}}.parquet",
+        dataset=datasets,
+    )
 
 
 def for_each_scored(kind):
-    """Files of one kind that a variant and seed have, one for each scored dataset."""
-    return expand(
-        f"{ROOT}/{kind}/{{{{variant}}}}/seed-{{{{seed}}}}/{{dataset}}.parquet",
-        dataset=TEST_DATASETS,
-    )
+    return for_each(kind, TEST_DATASETS)
 
 
 def is_rendered(dataset):
@@ -167,11 +173,12 @@ def is_official(dataset):
 
 
 SCORED = " ".join(f"--dataset {name}" for name in TEST_DATASETS)
+PREDICTED = " ".join(f"--dataset {name}" for name in PREDICTED_DATASETS)
 
 
 def features_read():
     """phi, index and crops of every shard whose features a variant reads, and of its occluded copies."""
-    read = [(name, TEST_DATASETS, False) for name in VARIANTS]
+    read = [(name, PREDICTED_DATASETS, False) for name in VARIANTS]
     read += [(name, trained_on(name), False) for name in TRAINED]
     hidden = [name for name in TRAINED if VARIANTS[name].occluded_copies]
     read += [(name, trained_on(name), True) for name in hidden]
@@ -198,11 +205,20 @@ def everything():
     for kind in ("key_frames", "appearance", "originals"):
         files += shard_files(kind, screened)
     files += shard_files("annotations", filter(is_official, DATASETS))
-    scored = dict(variant=VARIANTS, seed=CONFIG.training_seeds, dataset=TEST_DATASETS)
-    for kind in ("predictions", "scores"):
+    for kind, datasets in (
+        ("predictions", PREDICTED_DATASETS),
+        ("scores", TEST_DATASETS),
+    ):
         files += expand(
-            f"{ROOT}/{kind}/{{variant}}/seed-{{seed}}/{{dataset}}.parquet", **scored
+            f"{ROOT}/{kind}/{{variant}}/seed-{{seed}}/{{dataset}}.parquet",
+            variant=VARIANTS,
+            seed=CONFIG.training_seeds,
+            dataset=datasets,
         )
+    if REAL_DATASETS:
+        files += [str(RUN.real_check), str(RUN.real_pictures)]
+    if any(map(is_rendered, DATASETS)):
+        files += [str(RUN.difficulty), str(RUN.difficulty_figures)]
     files += expand(
         f"{ROOT}/models/{{prior}}/seed-{{seed}}/reconstruction.csv",
         prior=CONFIG.motion_priors,

@@ -1,4 +1,8 @@
 # Scores a clip, and the papers' tables beside the printed numbers.
+from moviestrip.papers.smoothing import smoothed_baselines, tables_beside_smoothing
+
+SMOOTHED = smoothed_baselines(VARIANTS)
+SMOOTHING = [f"{ROOT}/smoothing.csv"] if SMOOTHED and TEST_DATASETS else []
 
 
 rule evaluate:
@@ -105,3 +109,123 @@ rule claims:
         settings=settings(*TABLE_SETTINGS),
     shell:
         "moviestrip claims --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+rule real_check:
+    input:
+        body=f"{ROOT}/body.json",
+        predictions=expand(
+            f"{ROOT}/predictions/{{variant}}/seed-{{seed}}/{{dataset}}.parquet",
+            variant=VARIANTS,
+            seed=CONFIG.training_seeds,
+            dataset=REAL_DATASETS,
+        ),
+        scores=scores_behind(["hmmr-2"]),
+        labels=shard_files("labels", REAL_DATASETS),
+        tracks=shard_files("tracks", REAL_DATASETS),
+        videos=shard_files("videos", REAL_DATASETS),
+    output:
+        table=f"{ROOT}/real_check.csv",
+        pictures=directory(f"{ROOT}/figures/real"),
+    log:
+        f"{ROOT}/logs/real_check.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        settings=settings(
+            "name",
+            "seed",
+            "body",
+            "training_seeds",
+            "evaluation",
+            "dataset_settings",
+            "variant_settings",
+        ),
+    shell:
+        "moviestrip real-check --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+rule smoothing:
+    input:
+        tables=expand(
+            f"{ROOT}/tables/{{table}}.csv",
+            table=tables_beside_smoothing(CONFIG.tables),
+        ),
+        scores=expand(
+            f"{ROOT}/scores/{{variant}}/seed-{{seed}}/{{dataset}}.parquet",
+            variant=VARIANTS,
+            seed=CONFIG.training_seeds,
+            dataset=TEST_DATASETS,
+        ),
+        predictions=expand(
+            f"{ROOT}/predictions/{{variant}}/seed-{{seed}}/{{dataset}}.parquet",
+            variant=SMOOTHED,
+            seed=CONFIG.training_seeds,
+            dataset=TEST_DATASETS,
+        ),
+        labels=all_labels(TEST_DATASETS),
+    output:
+        f"{ROOT}/smoothing.csv",
+    log:
+        f"{ROOT}/logs/smoothing.log",
+    localrule: True
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        settings=settings(*TABLE_SETTINGS, "variant_settings"),
+    shell:
+        "moviestrip smoothing --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+RENDERED = [name for name in DATASETS if is_rendered(name)]
+LOOKED_AT = [name for name in TEST_DATASETS if name in RENDERED]
+
+
+rule difficulty:
+    input:
+        body=f"{ROOT}/body.json",
+        motions=f"{ROOT}/world/motions.parquet",
+        truth=shard_files("rendered", RENDERED),
+        videos=shard_files("videos", RENDERED),
+        clips=shard_files("clips", RENDERED) + verdicts(RENDERED),
+        labels=shard_files("labels", RENDERED),
+        tracks=shard_files("tracks", [name for name in RENDERED if name in TRACKED]),
+        features=lambda wildcards: (
+            all_features(BACKBONE_OF["single-view"], LOOKED_AT)
+            if "single-view" in VARIANTS
+            else []
+        ),
+        predictions=expand(
+            f"{ROOT}/predictions/{{variant}}/seed-{{seed}}/{{dataset}}.parquet",
+            variant=VARIANTS,
+            seed=CONFIG.training_seeds,
+            dataset=LOOKED_AT,
+        ),
+        forecasts=[
+            path
+            for path in forecast_files("forecast_scores", CONFIG.tables)
+            if "/ar-phi/" in path
+        ],
+    output:
+        table=f"{ROOT}/difficulty.csv",
+        figures=directory(f"{ROOT}/figures/difficulty"),
+    log:
+        f"{ROOT}/logs/difficulty.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        settings=settings(
+            "world",
+            "seed",
+            "training_seeds",
+            "tables",
+            "body",
+            "features.backbone",
+            "curation.minimum_confidence",
+            "evaluation.bootstrap_samples",
+            "evaluation.interval_percent",
+            "dataset_settings",
+            "variant_settings",
+        ),
+    shell:
+        "moviestrip difficulty --run {ROOT} --settings {params.settings:q} > {log} 2>&1"

@@ -2,6 +2,10 @@
 from moviestrip.papers.figures import figure_files, figure_named, figures_of
 from moviestrip.papers.worlds import Setting
 
+
+report: "../report/workflow.rst"
+
+
 SETTING = Setting.of(CONFIG)
 DRAWN = figures_of(SETTING)
 
@@ -122,6 +126,13 @@ rule report:
     input:
         tables=expand(f"{ROOT}/tables/{{table}}.html", table=CONFIG.tables),
         claims=f"{ROOT}/claims.csv",
+        smoothing=SMOOTHING,
+        difficulty=(
+            [str(RUN.difficulty), str(RUN.difficulty_figures)]
+            if any(map(is_rendered, DATASETS))
+            else []
+        ),
+        real=[str(RUN.real_check), str(RUN.real_pictures)] if REAL_DATASETS else [],
         funnel=f"{ROOT}/funnel.csv",
         logs=expand(
             f"{ROOT}/models/{{variant}}/seed-{{seed}}/log.parquet",

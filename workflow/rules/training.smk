@@ -131,10 +131,10 @@ rule predict:
     input:
         body=f"{ROOT}/body.json",
         checkpoint=predicting_checkpoint,
-        labels=all_labels(TEST_DATASETS),
-        features=lambda wildcards: scored_features(wildcards.variant),
+        labels=all_labels(PREDICTED_DATASETS),
+        features=lambda wildcards: predicted_features(wildcards.variant),
     output:
-        for_each_scored("predictions"),
+        for_each("predictions", PREDICTED_DATASETS),
     log:
         f"{ROOT}/logs/predict/{{variant}}/seed-{{seed}}.log",
     conda:
@@ -147,8 +147,11 @@ rule predict:
             "features.backbone",
             "evaluation.inference",
             "evaluation.protocol",
+            "evaluation.smoothing_metric",
             "evaluation.gaussian_sigma_frames",
+            "evaluation.one_euro_minimum_cutoff_hz",
+            "evaluation.one_euro_beta",
         ),
     shell:
-        "moviestrip predict {wildcards.variant} {wildcards.seed} {SCORED} --run {ROOT}"
+        "moviestrip predict {wildcards.variant} {wildcards.seed} {PREDICTED} --run {ROOT}"
         " --settings {params.settings:q} 2> {log}"

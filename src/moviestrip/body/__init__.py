@@ -1,13 +1,12 @@
 """Body models in SMPL's layout: the official files, and the free body that is built here."""
 
-from moviestrip.body.build import build_free_body, ensure_free_body
+from moviestrip.body.cached import ensure_free_body
 from moviestrip.body.load import Body, load_body
 from moviestrip.body.points import PosedPoints, joints_14_regressor, keypoint_regressor
 
 __all__ = [
     "Body",
     "PosedPoints",
-    "build_free_body",
     "ensure_free_body",
     "joints_14_regressor",
     "keypoint_regressor",

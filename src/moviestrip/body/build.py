@@ -8,10 +8,8 @@ lower), so figures under this body do not compare with published ones, and every
 """
 
 import contextlib
-import fcntl
 import importlib.metadata
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +20,7 @@ from jaxtyping import Float
 from smplx.lbs import lbs
 from torch import Tensor
 
+from moviestrip.body.cached import BUILDER_VERSION, scratch_prefix
 from moviestrip.body.landmarks import find_landmarks, vertex_order
 from moviestrip.body.regressors import joint_regressor, joint_regressor_h36m
 from moviestrip.body.source import Adults, sample_adults
@@ -29,41 +28,15 @@ from moviestrip.geometry import axis_angle_to_matrix
 from moviestrip.skeleton import SMPL_24, SMPL_PARENTS
 from moviestrip.storage import atomic_path
 
-BUILDER_VERSION = 2  # raise it with any change of the result: a cached body of another version is not used
 SHAPE_DIRECTIONS = 10
 ADULTS = 300
 POSED_ADULTS = 60
 
 
-def ensure_free_body(cache: Path) -> Path:
-    """The free body's file in the cache, built when it is not there yet (half a minute)."""
-    path = cache / "bodies" / f"free-{BUILDER_VERSION}-anny-{importlib.metadata.version('anny')}.npz"
-    if not path.is_file():
-        with _one_builder(path):
-            if not path.is_file():  # another process may have built it meanwhile
-                build_free_body(path)
-    return path
-
-
-@contextlib.contextmanager
-def _one_builder(path: Path) -> Iterator[None]:
-    """Let processes that want the same body wait for one of them to build it; a killed one frees the rest."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for abandoned in path.parent.glob(f"{_scratch_prefix(path)}*"):  # by a builder that was killed
-            shutil.rmtree(abandoned)
-        yield
-
-
-def _scratch_prefix(path: Path) -> str:
-    return f".{path.stem}.anny."
-
-
 def build_free_body(path: Path, seed: int = 0, adults: int = ADULTS) -> None:
     """Write the free body to `path`; the same seed and number of adults give the same bits on one machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=_scratch_prefix(path)) as scratch, one_thread():
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=scratch_prefix(path)) as scratch, one_thread():
         fields = body_fields(sample_adults(adults, seed, Path(scratch)), seed)
     about = {  # read by people, not by the loader
         "name": "free",

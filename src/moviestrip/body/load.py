@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Int
 from smplx.utils import Struct
 
-from moviestrip.body.build import ensure_free_body
+from moviestrip.body.cached import ensure_free_body
 from moviestrip.body.unpickle import unpickle_body
 from moviestrip.config import BodySettings
 from moviestrip.errors import ConfigError

@@ -27,6 +27,7 @@ app.add_typer(catalogues.variants_app, name="variants")
 app.add_typer(catalogues.tables_app, name="tables")
 app.add_typer(catalogues.figures_app, name="figures")
 app.add_typer(catalogues.claims_app, name="claims", rich_help_panel="Stages")
+app.add_typer(catalogues.smoothing_app, name="smoothing", rich_help_panel="Stages")
 app.add_typer(catalogues.protocols_app, name="protocols")
 app.add_typer(catalogues.config_app, name="config")
 

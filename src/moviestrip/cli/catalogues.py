@@ -37,6 +37,7 @@ variants_app = typer.Typer(help="The models: what each is, and the table rows it
 tables_app = typer.Typer(help="The 25 tables of the four papers.", no_args_is_help=True)
 figures_app = typer.Typer(help="The papers' figures that a run can remake.", no_args_is_help=True)
 claims_app = typer.Typer(help="Judge the papers' claims on this run's tables; or list and show the verdicts.")
+smoothing_app = typer.Typer(help="Hold learned models against smoothed static ones; or show what came out.")
 protocols_app = typer.Typer(help="Named evaluation choices.", no_args_is_help=True)
 config_app = typer.Typer(help="Check the configuration, or print its documentation.", no_args_is_help=True)
 
@@ -316,6 +317,35 @@ def claims_compare(
         Console().print(table)
         print(LEGEND)
     for line in summary_lines(compared):
+        print(line)
+
+
+@smoothing_app.callback(invoke_without_command=True)
+def smoothing(
+    context: typer.Context, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None
+) -> None:
+    """Hold learned models against smoothed static ones; or show what came out."""
+    if context.invoked_subcommand is None:
+        stages.smoothing(job_of(run, settings, config))
+
+
+@smoothing_app.command("show")
+def smoothing_show(
+    cells: Annotated[bool, typer.Option("--cells", help="Every cell with its interval, for a wide terminal.")] = False,
+    run: Run = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Where temporal models beat the best smoothed static one of their table, and where not (docs/evaluation.md)."""
+    from moviestrip.papers.smoothing import comparison_list, summary, tally
+
+    compared = stages.smoothing_comparison(run_folder(run, config))
+    shown = comparison_list(compared) if cells else tally(compared)
+    table = plain_table(*shown.columns)
+    for row in shown.itertuples(index=False):
+        table.add_row(*(escape(str(value)) for value in row))
+    if len(shown):
+        Console(width=WIDE_COLUMNS if cells else None).print(table)
+    for line in summary(compared):
         print(line)
 
 

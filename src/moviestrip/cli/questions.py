@@ -243,6 +243,25 @@ def _json(found: object) -> str:
 
 
 @app.command(rich_help_panel="Questions")
+def gallery(
+    to: Annotated[Path, typer.Option(help="A folder; pictures of the same names are replaced.")] = Path(
+        "docs/pictures"
+    ),
+    dataset: Annotated[list[str] | None, typer.Option(help="Only this one. [default: all that are rendered]")] = None,
+    run: Run = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Write the README's small pictures from a finished run of the miniature world."""
+    from moviestrip.stages.gallery import gallery
+
+    written, left_out = gallery(run_folder(run, config), to, dataset or ())
+    for path in written:
+        print(f"{path.stat().st_size:9,} bytes  {path}")
+    for line in left_out:
+        print(f"left out: {line}")
+
+
+@app.command(rich_help_panel="Questions")
 def forget(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Videos, clips, sources or addresses.")],
     reason: Annotated[str, typer.Option(help="Why, for the list of what is forgotten; not who asked.")],

@@ -307,6 +307,12 @@ def evaluate_forecasts(
     stages.evaluate_forecasts(job_of(run, settings, config), row, seed, dataset)
 
 
+@app.command("real-check", rich_help_panel="Stages")
+def real_check(run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Look at every variant on videos of real people: what it measures there, and pictures."""
+    stages.real_check(job_of(run, settings, config))
+
+
 @app.command(rich_help_panel="Stages")
 def table(name: TableName, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
     """Write one of the papers' tables as CSV, Markdown, LaTeX and HTML."""

@@ -198,6 +198,12 @@ def common_joints(points: Points) -> Float[np.ndarray, "frames 14 3"]:
     return result
 
 
+def reference_joints(cameras: list[Camera], views: Views, fps: float) -> Float[np.ndarray, "frames 14 3"]:
+    """The 3D reference: the 14 common joints in the world, triangulated and smoothed; NaN where too few views agree."""
+    points, _ = triangulate(cameras, views)
+    return common_joints(smooth_points(points, fps))
+
+
 class CalibratedCameras(Dataset):
     """One person filmed by synchronised cameras whose calibration file lies in the same package."""
 
@@ -205,15 +211,14 @@ class CalibratedCameras(Dataset):
         """The pseudo-labels of every clip, and the triangulated joints in the frame of the clip's own camera."""
         labels = super().labels(clips, people, curation)
         cameras = self.cameras()
-        shown = _main_people(people, cameras)
+        shown = main_people(people, cameras)
         if len(shown) < 2:
             raise FatalError(
                 f"dataset '{self.name}': {len(shown)} of its {len(cameras)} cameras show a person in this shard, and "
                 f"triangulation needs two; keep all cameras in one shard (`rendering.shard_videos`)"
             )
         used = [cameras[video_id] for video_id in shown]
-        points, _ = triangulate(used, _views(list(shown.values())))
-        joints = common_joints(smooth_points(points, self.settings.fps))
+        joints = reference_joints(used, views_of(list(shown.values())), self.settings.fps)
         for clip in clips.to_dict("records"):
             person = shown.get(clip["video_id"])
             if person is not None and person.track == clip["track"]:
@@ -238,7 +243,7 @@ class CalibratedCameras(Dataset):
         return {video_id_of(source_in_package(source.requirement, path)): known[stem] for stem, path in stems.items()}
 
 
-def _main_people(people: pd.DataFrame, cameras: dict[str, Camera]) -> dict[str, Person]:
+def main_people(people: pd.DataFrame, cameras: dict[str, Camera]) -> dict[str, Person]:
     """In each camera's video the person seen longest, in the order of the cameras."""
     main: dict[str, Person] = {}
     for person in tracked_people(people):
@@ -248,7 +253,7 @@ def _main_people(people: pd.DataFrame, cameras: dict[str, Camera]) -> dict[str, 
     return {video_id: main[video_id] for video_id in cameras if video_id in main}
 
 
-def _views(people: list[Person]) -> Views:
+def views_of(people: list[Person]) -> Views:
     """Keypoints of each person by video frame, unseen where a camera shows nobody."""
     n_frames = max(person.first_frame + len(person.keypoints) for person in people)
     views = np.zeros((len(people), n_frames, len(BODY_25), 3))

@@ -37,9 +37,9 @@ from moviestrip.training.predict import (
 from moviestrip.training.smoothing import Filter, Gaussian, OneEuro, SlerpAverage, SmoothingName
 
 # What smoothing baselines are chosen among, from little change to much.
-SIGMAS_FRAMES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+SIGMAS_FRAMES = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 MINIMUM_CUTOFFS_HZ = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25)
-BETAS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.0)
+BETAS = (1.0, 0.5, 0.25, 0.1, 0.0)
 
 ALIGNMENTS_AT_ONCE = 200_000  # pairs of poses in memory
 WINDOWS_AT_ONCE = 4096

@@ -221,7 +221,7 @@ def _under_bursts(detected: Detected, names: str, sampling: Sampling) -> Finding
     expected = Band("above 0", above=0)
     note = "visible or not"
     sums = np.concatenate(sides, -1)
-    return _of(detected, "detector-bursts", question, sums, difference, "points of %", expected, sampling, note)
+    return _of(detected, "detector-bursts", question, sums, difference, "points", expected, sampling, note)
 
 
 def error_shares(detected: Detected, shares: Float[np.ndarray, " places"]) -> pd.DataFrame:

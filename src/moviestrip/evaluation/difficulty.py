@@ -207,7 +207,7 @@ def hidden_joints(labels: pd.DataFrame, clips: pd.DataFrame, dataset: str, sampl
     sums = Sums.of(np.concatenate(sides, -1), groups_of(clips))
     note = f"hidden in clean frames: {100 * float(hidden[clean].mean()):.0f} %, mostly by the person's own body"
     question = f"How many of 25 keypoints does an occluder on {dataset} hide that the body does not?"
-    yield finding(f"burst-hidden-{dataset}", question, sums, _points, "points of %", POSITIVE, sampling, note)
+    yield finding(f"burst-hidden-{dataset}", question, sums, _points, "points", POSITIVE, sampling, note)
 
 
 def _points(totals: Float[np.ndarray, "*batch 4"]) -> Float[np.ndarray, "*batch"]:

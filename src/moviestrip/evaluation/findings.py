@@ -18,6 +18,7 @@ from moviestrip.errors import FatalError
 from moviestrip.evaluation.statistics import Interval
 
 Statistic = Callable[[np.ndarray], np.ndarray]  # (..., columns) -> (...)
+FEWEST_GROUPS = 5
 Verdict = Literal["present", "absent", "undecided"]
 
 
@@ -143,7 +144,8 @@ def saved_share(totals: Float[np.ndarray, "*batch 4"]) -> Float[np.ndarray, "*ba
 def resampled(sums: Sums, statistic: Statistic, sampling: Sampling) -> Interval:
     """The statistic of all items, mean over seeds, with its bootstrap percentile interval.
 
-    Groups are drawn within their stratum and training seeds across all; NaN ends where a stratum has one group only.
+    Groups are drawn within their stratum and training seeds across all; NaN ends where a
+    stratum has fewer than five: resamples of so few say more of these than of the world.
     """
     values = sums.values.astype(np.float64)
     found = float(statistic(values.mean(0).sum(0)))
@@ -153,8 +155,8 @@ def resampled(sums: Sums, statistic: Statistic, sampling: Sampling) -> Interval:
     grouped = by_group.swapaxes(0, 1)
     stratum = pd.Series(sums.strata).groupby(group).first().to_numpy()
     used = (grouped != 0).any((0, 2))
-    alone = any((used & (stratum == each)).sum() < 2 for each in np.unique(stratum))
-    if sampling.samples == 0 or alone or not math.isfinite(found):
+    few = any((used & (stratum == each)).sum() < FEWEST_GROUPS for each in np.unique(stratum))
+    if sampling.samples == 0 or few or not math.isfinite(found):
         return Interval(found, np.nan, np.nan)
     random = np.random.default_rng([sampling.seed, zlib.crc32(b"findings")])
     group_counts = np.zeros((sampling.samples, len(stratum)))

@@ -1,64 +1,95 @@
-"""Training curves: how the loss fell and how the validation error moved, every variant in one figure."""
+"""Training curves as small panels, one a model on axes that all models share, so that dozens stay readable."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
 
 from moviestrip.figures.draw import SERIES
-from moviestrip.figures.svg import drawing, to_svg
+from moviestrip.figures.svg import RULE, drawing, to_svg
 
 SMOOTHING_SHARE = 0.03  # of the steps: window of the running median drawn over the noisy loss
-DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)))
+TRAINING_LOSS = "total"
+WIDTH_IN, HEIGHT_IN = 2.7, 1.35  # of a panel's row
 
 
-def training_curves(logs: Mapping[tuple[str, int], pd.DataFrame], name: str = "curves") -> str:
-    """SVG of the total loss and of each validation metric against the step; `logs` maps (variant, seed) to its log.
+@dataclass(frozen=True)
+class Span:
+    """What all models together do in one quantity: at each step the least and the most of them."""
 
-    Several seeds of a variant share its colour.
+    steps: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+@dataclass(frozen=True)
+class SharedAxes:
+    """The quantities that panels show, in their order, and the span of each over every model."""
+
+    last_step: int
+    spans: Mapping[str, Span]
+
+
+def shared_axes(logs: Sequence[pd.DataFrame]) -> SharedAxes:
+    """Axes on which the logs of all models can be compared: their validation metrics, then the training loss."""
+    rows = pd.concat(logs, ignore_index=True)
+    rows = rows[np.isfinite(rows.value)]
+    metrics = sorted(loss for loss in rows.loss.unique() if loss.startswith("validation"))
+    shown = [name for name in (*metrics, TRAINING_LOSS) if (rows.loss == name).any()]
+    spans = {}
+    for name in shown:
+        by_step = rows[rows.loss == name].groupby("step").value
+        spans[name] = Span(by_step.min().index.to_numpy(), by_step.min().to_numpy(), by_step.max().to_numpy())
+    return SharedAxes(int(rows.step.max()) if len(rows) else 0, spans)
+
+
+def training_panel(logs: Sequence[pd.DataFrame], axes: SharedAxes, name: str, title: str) -> str:
+    """SVG of one model, a line a seed, before the grey span of all models.
+
+    Args:
+        name: prefix of the SVG's ids.
+        title: of the model, for who cannot see the picture.
     """
-    metrics = sorted({loss for log in logs.values() for loss in log.loss.unique() if loss.startswith("validation")})
-    panels = ["total", *metrics]
-    variants = sorted({variant for variant, _ in logs})
-    with drawing(4.6 * len(panels), 3.4, len(panels)) as (figure, axes):
-        for axis, loss in zip(axes, panels, strict=True):
-            _draw_panel(axis, logs, loss, variants)
-        handles, labels = axes[-1].get_legend_handles_labels()
-        if not handles:
-            handles, labels = axes[0].get_legend_handles_labels()
-        if handles:
-            figure.legend(handles, labels, loc="outside lower left", ncols=min(4, len(labels)))
-        return to_svg(figure, name, f"Training curves of {', '.join(variants)}: {', '.join(map(panel_title, panels))}")
+    heights = [1.0] * len(axes.spans)
+    with drawing(WIDTH_IN, HEIGHT_IN * len(heights), 1, heights) as (figure, found):
+        for axis, (quantity, span) in zip(found, axes.spans.items(), strict=True):
+            axis.fill_between(span.steps, span.low, span.high, color=RULE, linewidth=0, zorder=0)
+            for seed, log in enumerate(logs):
+                _draw_line(axis, log, quantity, SERIES[seed % len(SERIES)])
+            _label(axis, quantity, span, axes.last_step)
+        for axis in found[:-1]:
+            axis.tick_params(labelbottom=False)
+        found[-1].set_xlabel("step", fontsize=8.5)
+        shown = ", ".join(map(panel_title, axes.spans))
+        return to_svg(figure, name, f"Training of {title}: {shown} against the step")
 
 
-def _draw_panel(axis: Axes, logs: Mapping[tuple[str, int], pd.DataFrame], loss: str, variants: list[str]) -> None:
-    named: set[str] = set()
-    for (variant, _), log in sorted(logs.items()):
-        rows = log[log.loss == loss].sort_values("step")
-        rows = rows[np.isfinite(rows.value)]
-        if rows.empty:
-            continue
-        position = variants.index(variant)
-        style: dict[str, Any] = {
-            "color": SERIES[position % len(SERIES)],
-            "linestyle": DASHES[(position // len(SERIES)) % len(DASHES)],
-        }
-        label = variant if variant not in named else None
-        named.add(variant)
-        if loss == "total":
-            axis.plot(rows.step, rows.value, color=style["color"], alpha=0.18, linewidth=0.6)
-            axis.plot(rows.step, running_median(rows.value.to_numpy()), label=label, **style)
-        else:
-            axis.plot(rows.step, rows.value, label=label, marker="o", markersize=2.2, **style)
-    if loss == "total" and axis.lines and axis.dataLim.minposy == axis.dataLim.ymin:
+def _draw_line(axis: Axes, log: pd.DataFrame, quantity: str, colour: str) -> None:
+    rows = log[log.loss == quantity].sort_values("step")
+    rows = rows[np.isfinite(rows.value)]
+    values = rows.value.to_numpy()
+    if quantity == TRAINING_LOSS:
+        axis.plot(rows.step, values, color=colour, alpha=0.25, linewidth=0.6)
+        values = running_median(values)
+    axis.plot(rows.step, values, color=colour, marker="o" if len(values) < 3 else "", markersize=3)
+
+
+def _label(axis: Axes, quantity: str, span: Span, last_step: int) -> None:
+    axis.set_xlim(0, max(last_step, 1))
+    if quantity == TRAINING_LOSS and span.low.min() > 0:
         axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter(ScalarFormatter())
         axis.yaxis.set_minor_formatter(NullFormatter())
-    axis.set_title(panel_title(loss))
-    axis.set_xlabel("step")
+        axis.yaxis.set_minor_locator(NullLocator())
+    else:
+        axis.yaxis.set_major_locator(MaxNLocator(4))
+    axis.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axis.set_title(panel_title(quantity), fontsize=9, fontweight="normal")
+    axis.tick_params(labelsize=8.5)
 
 
 def running_median(values: np.ndarray) -> np.ndarray:
@@ -69,7 +100,7 @@ def running_median(values: np.ndarray) -> np.ndarray:
 
 def panel_title(loss: str) -> str:
     """`validation_pa_mpjpe_mm` reads `Validation PA-MPJPE, mm`."""
-    if loss == "total":
+    if loss == TRAINING_LOSS:
         return "Training loss"
     words = loss.replace("/", "_").split("_")
     unit = words.pop() if words[-1] in {"mm", "px", "m", "percent"} else ""

@@ -13,7 +13,7 @@ from moviestrip.figures.svg import drawing, to_svg
 
 LABEL_PT = 8.5
 KINDS = ("ballistic", "periodic", "other")
-METHODS = {"linear_mm": ("linear forecast", "-"), "constant_mm": ("standing still", (0, (4, 2)))}
+METHODS = {"forecast_mm": "-", "constant_mm": (0, (4, 2))}
 
 
 def draw_predictability(errors: pd.DataFrame) -> Drawn:
@@ -27,17 +27,17 @@ def draw_predictability(errors: pd.DataFrame) -> Drawn:
         leave_room(figure, room_in)
         for place, kind in enumerate(labels):
             line = means[means["kind"] == kind]
-            for column, (_, dashes) in METHODS.items():
+            for column, dashes in METHODS.items():
                 axis.plot(line["horizon"], line[column], linestyle=dashes, color=SERIES[place])
         _finish(axis, "frames ahead", "← error, mm", list(errors["horizon"].unique()))
         axis.set_ylim(bottom=0)
         settled(axis)
         last = means["horizon"].max()
-        ends = means[means["horizon"] == last].set_index("kind")["linear_mm"]
+        ends = means[means["horizon"] == last].set_index("kind")["forecast_mm"]
         colours = dict(zip(labels, SERIES, strict=False))
         name_lines(axis, [LineEnd(labels[kind], float(last), float(ends[kind]), colours[kind]) for kind in labels],
                    LABEL_PT)  # fmt: skip
-        described = f"Error over the horizon of a linear forecast and of standing still, of {', '.join(labels)}"
+        described = f"Error over the horizon of a forecast and of standing still, of {', '.join(labels)}"
         svg = to_svg(figure, "difficulty-predictability", described)
     note = f"{errors['motion_id'].nunique()} test motions of the miniature world; no model and no picture is involved."
     return Drawn(svg, note, means)

@@ -59,12 +59,14 @@ class Strip:
     Attributes:
         columns: what is written over each, such as +5.
         last_seen: column after which a line is drawn.
+        columns_are: what is written beside the columns' names.
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     last_seen: int | None = None
+    columns_are: str = "frame"
 
 
 def frame_numbers(horizons: Sequence[int]) -> tuple[str, ...]:
@@ -93,7 +95,7 @@ def strip_picture(strip: Strip, cell_px: tuple[int, int], named: bool = True) ->
         seam = lefts[strip.last_seen] + width + SEAM_PX // 2
         canvas[TITLE_PX:, seam : seam + 2] = SEAM
     if named:
-        canvas = draw_tag(canvas, "frame", np.array([0, top - 2]), PAPER, TEXT_PX)
+        canvas = draw_tag(canvas, strip.columns_are, np.array([0, top - 2]), PAPER, TEXT_PX)
     for left, column in zip(lefts, strip.columns, strict=True):
         canvas = draw_tag(canvas, column, np.array([left + width / 2, top - 2]), PAPER, TEXT_PX)
     for index, row in enumerate(strip.rows):

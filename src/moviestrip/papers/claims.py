@@ -30,7 +30,7 @@ from moviestrip.papers.cells import cell_id
 from moviestrip.papers.checks import MANUAL, Cells, Margin, NoNumber, Numbers, Reading, Row, read_check
 from moviestrip.papers.investigations import Comparison, Shortfall, investigation_of, shortfall
 from moviestrip.papers.printed import PAPERS, printed_claims, printed_tables
-from moviestrip.papers.table import summary_of
+from moviestrip.papers.table import PRINTED_UNITS, summary_of
 from moviestrip.papers.worlds import kind_of, variant_of
 
 HOLDS, FAILS, UNDECIDED, PENDING = "holds", "fails", "undecided", "pending"
@@ -258,7 +258,8 @@ def _ledger_row(
 def _shortfall(ours: Verdict, printed: Verdict) -> Shortfall:
     if ours.verdict not in MISSED or not ours.comparisons:
         return Shortfall()
-    return shortfall(ours.comparisons, {each.text: f"{each.margin:.3g} {each.unit}" for each in printed.comparisons})
+    theirs = {each.text: f"{each.margin:.3g} {PRINTED_UNITS.get(each.unit, each.unit)}" for each in printed.comparisons}
+    return shortfall(ours.comparisons, theirs)
 
 
 def _note_of(claim_id: str) -> str:

@@ -70,11 +70,11 @@ def shortfall(ours: Sequence[Comparison], printed: Mapping[str, str]) -> Shortfa
     """
     broken = [each for each in ours if each.broken]
     if broken:
-        return Shortfall(f"{_count(broken, ours)} broken: {_listed(broken, printed)}")
+        return Shortfall(f"{_some(broken, ours, '', ' ')}broken: {_listed(broken, printed)}")
     open_ones = [each for each in ours if not each.holds]
     if all(math.isnan(each.low) for each in open_ones):
         return Shortfall("too few clips for an interval")
-    text = f"the interval crosses the boundary in {_count(open_ones, ours)}: {_listed(open_ones, printed)}"
+    text = f"the interval crosses the boundary{_some(open_ones, ours, ' in ', '')}: {_listed(open_ones, printed)}"
     slowest = max(open_ones, key=Comparison.clips_needed)
     needed, now = slowest.clips_needed(), slowest.clips
     if not needed:
@@ -85,8 +85,9 @@ def shortfall(ours: Sequence[Comparison], printed: Mapping[str, str]) -> Shortfa
     return Shortfall(f"{text}; {clear}", needed)
 
 
-def _count(some: Sequence[Comparison], ours: Sequence[Comparison]) -> str:
-    return "its comparison" if len(ours) == 1 else f"{len(some)} of {len(ours)} comparisons"
+def _some(some: Sequence[Comparison], ours: Sequence[Comparison], before: str, after: str) -> str:
+    """How many of a check's comparisons; nothing where it has one."""
+    return "" if len(ours) == 1 else f"{before}{len(some)} of {len(ours)} comparisons{after}"
 
 
 def _listed(comparisons: Sequence[Comparison], printed: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ from moviestrip.config import (
 from moviestrip.layout import RunFolder
 from moviestrip.papers.figures import figure_named, figures_of, seeds_of
 from moviestrip.papers.forecasts import forecasts_of
+from moviestrip.papers.smoothing import smoothed_baselines
 from moviestrip.papers.worlds import BASELINES, MOTIONS, Setting
 
 TABLE_SUFFIXES = ("csv", "md", "tex", "html")
@@ -28,8 +29,8 @@ TABLE_SUFFIXES = ("csv", "md", "tex", "html")
 STAGES = (
     "body", "motions", "render", "fetch", "annotate", "detect", "shots", "track", "curate", "key-frames", "appearance",
     "label", "import-features", "features", "occluded-features", "motion-prior", "train", "predict", "evaluate",
-    "forecast", "evaluate-forecasts", "table", "claims", "contact-sheet", "people-sheet", "funnel",
-    "overlays", "figure", "report",
+    "forecast", "evaluate-forecasts", "real-check", "table", "claims", "smoothing", "difficulty", "contact-sheet",
+    "people-sheet", "funnel", "overlays", "figure", "report",
 )  # fmt: skip
 
 
@@ -77,6 +78,11 @@ class Workload:
     @cached_property
     def scored(self) -> list[str]:
         return [name for name, dataset in self.datasets.items() if dataset.is_scored]
+
+    @cached_property
+    def predicted(self) -> list[str]:
+        """Scored, or only looked at."""
+        return self.scored + [name for name, dataset in self.datasets.items() if dataset.is_real_check]
 
     @cached_property
     def trained(self) -> list[str]:
@@ -132,7 +138,7 @@ class Workload:
 
     def _of_features(self) -> Iterator[PlannedJob]:
         """Of each backbone the datasets that some variant learns from or is tested on."""
-        plain = {(self.backbone_of(name), dataset): None for name in self.variants for dataset in self.scored}
+        plain = {(self.backbone_of(name), dataset): None for name in self.variants for dataset in self.predicted}
         plain |= {(self.backbone_of(name), dataset): None for name in self.trained for dataset in self.trained_on(name)}
         hidden = [name for name in self.trained if self.variants[name].occluded_copies]
         occluded = {(self.backbone_of(name), dataset): None for name in hidden for dataset in self.trained_on(name)}
@@ -154,11 +160,11 @@ class Workload:
             for variant in self.trained:
                 files = [run.checkpoint(variant, seed), run.training_log(variant, seed)]
                 yield self._job("train", variant, name, files)
-            for variant in self.variants if self.scored else ():
-                predictions = [run.predictions(variant, seed, dataset) for dataset in self.scored]
+            for variant in self.variants:
+                predictions = [run.predictions(variant, seed, dataset) for dataset in self.predicted]
                 scores = [run.scores(variant, seed, dataset) for dataset in self.scored]
-                yield self._job("predict", variant, name, predictions)
-                yield self._job("evaluate", variant, name, scores)
+                yield from [self._job("predict", variant, name, predictions)] if predictions else []
+                yield from [self._job("evaluate", variant, name, scores)] if scores else []
         for kind, stage in (("forecasts", "forecast"), ("forecast_scores", "evaluate-forecasts")):
             for row, seed, dataset in self._forecasts(kind):
                 output = getattr(run, kind)(row, seed, dataset)
@@ -191,6 +197,12 @@ class Workload:
         for table in self.config.tables:
             yield self._job("table", table, "", [run.table(table, suffix) for suffix in TABLE_SUFFIXES])
         yield self._job("claims", "", "", [run.claims])
+        if self.scored and smoothed_baselines(self.variants):
+            yield self._job("smoothing", "", "", [run.smoothing])
+        if any(isinstance(dataset.source, RenderedSource) for dataset in self.datasets.values()):
+            yield self._job("difficulty", "", "", [run.difficulty, run.difficulty_figures])
+        if set(self.predicted) - set(self.scored):
+            yield self._job("real-check", "", "", [run.real_check, run.real_pictures])
         for name, dataset in self.datasets.items():
             yield self._job("contact-sheet", name, "", [run.sheet(name)])
             if dataset.tube == "tracks":

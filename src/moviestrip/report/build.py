@@ -19,13 +19,30 @@ from moviestrip.config import Config, DatasetSettings, VariantSettings
 from moviestrip.errors import StorageError
 from moviestrip.figures.overlay import PANELS
 from moviestrip.layout import RunFolder
+from moviestrip.papers.layout import METRIC_TITLES
+from moviestrip.papers.printed import PAPER_TITLES, PAPERS
 from moviestrip.papers.worlds import Setting
-from moviestrip.report import sources
+from moviestrip.report import findings, record, sources, summary
 from moviestrip.storage import write_text
 
 MAXIMUM_PAGE_BYTES = 25_000_000
-MAXIMUM_OVERLAY_BYTES = 14_000_000
+MAXIMUM_OVERLAY_BYTES = 10_000_000
 MAXIMUM_FIGURE_BYTES = 5_000_000
+MAXIMUM_REAL_BYTES = 3_000_000
+STRIPS_TOGETHER = 8  # with more models a clip's strips are parted by paper
+SECTIONS = {
+    "overview": "Overview",
+    "claims": "Claims",
+    "baselines": "Baselines",
+    "tables": "Tables",
+    "world": "World",
+    "real": "Real check",
+    "figures": "Figures",
+    "clips": "Clips",
+    "training": "Training",
+    "data": "Data",
+    "provenance": "Provenance",
+}
 
 
 def build_report(
@@ -58,6 +75,7 @@ def render_page(
     """The whole page as text."""
     script = _asset("report.js")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    environment.filters |= {"shown": _shown, "metric": findings.metric_title}
     return environment.from_string(_asset("template.html")).render(
         name=config.name,
         version=__version__,
@@ -77,28 +95,132 @@ def _content(
     datasets: Mapping[str, DatasetSettings],
     variants: Mapping[str, VariantSettings],
 ) -> dict[str, Any]:
-    titles = {name: variant.title for name, variant in variants.items()}
-    curated = sources.read_clips(run, config.datasets)
-    clips, left_out = sources.read_overlays(run, titles, MAXIMUM_OVERLAY_BYTES)
+    return (
+        _results(run, config)
+        | _trained(run, config, datasets, variants)
+        | _seen(run, config, datasets, variants)
+        | _origins(run, config, datasets)
+    )
+
+
+def _results(run: RunFolder, config: Config) -> dict[str, Any]:
+    """Tables, claims and what was found beside them, with the answers of the first screen."""
     fragments = sources.read_table_fragments(run, config.tables)
     claims = sources.read_claims(run)
+    smoothing, difficulty = findings.read_smoothing(run), findings.read_difficulty(run)
+    real_check = findings.read_real_check(run)
+    exhibits, exhibits_left_out = findings.read_exhibits(run, MAXIMUM_REAL_BYTES)
+    has = {
+        "claims": bool(claims),
+        "baselines": bool(smoothing),
+        "world": bool(difficulty),
+        "real": bool(real_check or exhibits),
+    }
+    return {
+        "tables": [{"name": part.name, "title": part.title, "html": Markup(part.html)} for part in fragments],
+        "tables_by_paper": _by_paper(fragments),
+        "claims": claims,
+        "smoothing": smoothing,
+        "smoothing_options": {
+            "verdict": sources.options_of(smoothing, "verdict", findings.SMOOTHING_VERDICTS),
+            "metric": sources.options_of(smoothing, "metric", tuple(METRIC_TITLES), findings.metric_title),
+        },
+        "real_options": {
+            "metric": sources.options_of(real_check, "metric", (), findings.metric_title),
+            "view": sources.options_of(real_check, "view", ("all",)),
+        },
+        "difficulty": difficulty,
+        "difficulty_figures": [
+            {"card": card, "svg": Markup(card.svg)} for card in sources.read_difficulty_figures(run)
+        ],
+        "real_check": real_check,
+        "exhibits": exhibits,
+        "exhibits_left_out": exhibits_left_out,
+        "answers": summary.answers(config, claims["rows"] if claims else None, smoothing, difficulty, real_check),
+        "limits": summary.limits(config, real_check) if config.world == "miniature" else [],
+        "cells": sources.cells_on_page(run),
+        "sections": [{"id": name, "title": title} for name, title in SECTIONS.items() if has.get(name, True)],
+    }
+
+
+def _by_paper(fragments: Sequence[sources.TableFragment]) -> list[dict[str, Any]]:
+    """Tables by the paper that they are of, for the list above them; a table of none stands under its own name."""
+    papers = dict.fromkeys(part.name.rpartition("-")[0] for part in fragments)
+    return [
+        {
+            "title": PAPER_TITLES.get(paper, paper),
+            "tables": [
+                {"name": part.name, "title": part.title.partition(": ")[2] or part.title}
+                for part in fragments
+                if part.name.rpartition("-")[0] == paper
+            ],
+        }
+        for paper in papers
+    ]
+
+
+def _trained(
+    run: RunFolder,
+    config: Config,
+    datasets: Mapping[str, DatasetSettings],
+    variants: Mapping[str, VariantSettings],
+) -> dict[str, Any]:
+    """Who learnt from what, and how the training went."""
+    trained = sources.read_training(run, config.variants, variants)
+    papers = [paper for paper in (*PAPERS, "") if any(model.paper == paper for model in trained)]
+    return {
+        "learning": summary.trained_and_tested(config, datasets, variants, bool(findings.read_real_check(run))),
+        "training": [
+            {"title": PAPER_TITLES.get(paper, ""), "models": [model for model in trained if model.paper == paper]}
+            for paper in papers
+        ],
+    }
+
+
+def _seen(
+    run: RunFolder,
+    config: Config,
+    datasets: Mapping[str, DatasetSettings],
+    variants: Mapping[str, VariantSettings],
+) -> dict[str, Any]:
+    """What there is to look at: figures, clips, contact sheets, and the counts of what they were taken from."""
+    curated = sources.read_clips(run, config.datasets)
     rows = sources.dataset_rows(curated, datasets)
+    clips, left_out = sources.read_overlays(run, variants, MAXIMUM_OVERLAY_BYTES)
     figures, not_drawn = sources.read_figures(run, Setting.of(config), MAXIMUM_FIGURE_BYTES)
     return {
         "datasets": rows,
-        "counts": _counts(rows, config, len(fragments)),
         "hero": _hero(clips, variants),
-        "tables": [{"name": part.name, "title": part.title, "html": Markup(part.html)} for part in fragments],
-        "claims": claims,
         "figures": [{"card": card, "svg": Markup(card.svg)} for card in figures],
         "figures_missing": not_drawn,
-        "clips": clips,
+        "clips": [_clip_by_paper(clip) for clip in clips],
         "clips_left_out": left_out,
-        "curves": Markup(sources.read_curves(run, config.variants)),
         "funnel": [Markup(drawn) for drawn in sources.draw_funnels(run, config.datasets)],
         "sheets": sources.read_sheets(run, datasets),
-        "provenance": sources.read_provenance(run),
-        "sections": _sections(claims is not None),
+    }
+
+
+def _clip_by_paper(clip: sources.OverlayClip) -> dict[str, Any]:
+    """A clip with its models by paper, where there are several papers' and too many for one row of strips."""
+    papers = [paper for paper in (*PAPERS, "") if any(overlay["paper"] == paper for overlay in clip.overlays)]
+    groups = []
+    for paper in papers:
+        overlays = [overlay for overlay in clip.overlays if overlay["paper"] == paper]
+        groups.append({"title": PAPER_TITLES.get(paper, "Others"), "overlays": overlays})
+    if len(clip.overlays) <= STRIPS_TOGETHER:
+        groups = [{"title": "", "overlays": list(clip.overlays)}]
+    return {"clip_id": clip.clip_id, "dataset": clip.dataset, "action": clip.action, "groups": groups}
+
+
+def _origins(run: RunFolder, config: Config, datasets: Mapping[str, DatasetSettings]) -> dict[str, Any]:
+    """Where everything on the page came from."""
+    provenance = record.read_provenance(run)
+    return {
+        "provenance": provenance,
+        "software": record.software(provenance),
+        "data_sources": record.data_sources(config, datasets),
+        "configuration": record.configuration_text(config),
+        "facts": _facts(config),
     }
 
 
@@ -114,46 +236,29 @@ def _hero(clips: Sequence[sources.OverlayClip], variants: Mapping[str, VariantSe
     return (temporal or clips[0].overlays)[-1]
 
 
-def _sections(has_claims: bool) -> list[dict[str, str]]:
-    names = ["overview", "tables", *(["claims"] if has_claims else []), "figures", "clips", "training", "data"]
-    names.append("provenance")
-    return [{"id": name, "title": name.capitalize()} for name in names]
-
-
-def _counts(rows: list[dict[str, Any]], config: Config, n_tables: int) -> list[dict[str, str]]:
-    return [
-        {"value": f"{sum(row['clips'] for row in rows):,}", "name": "clips"},
-        {"value": f"{sum(row['frames'] for row in rows):,}", "name": "frames"},
-        {"value": str(len(config.variants)), "name": "models compared"},
-        {"value": str(n_tables), "name": "tables"},
-    ]
-
-
 def _heading(config: Config) -> dict[str, Any]:
     if config.world == "miniature":
         return {
-            "title": "The papers’ tables, remade in a miniature world",
-            "lede": "HMMR, VIBE, PHD and TCMR estimate 3D human motion from video. Here their experiments run from "
-            "video files to tables on free data that stands in for the licensed datasets.",
+            "title": "Do the papers’ findings hold in a miniature world?",
+            "lede": "HMMR, VIBE, PHD and TCMR estimate 3D human motion from video. Here their experiments run "
+            "again, from video files to tables, on free data that stands in for the licensed datasets.",
             "banner": {
                 "title": "Our numbers are not the papers’ numbers.",
-                "text": "They are measured on rendered people with a free body and small networks. Printed and own "
-                "figures stand side by side to compare which model is better, never how good it is on real video.",
+                "text": "They are measured on rendered people with a free body and small networks: they say which "
+                "model is better here, never how good it is on real video.",
             },
             "tables_note": "Each cell has what the paper printed on its dataset, then ours on the dataset that takes "
             "its place, with an interval over clips and seeds. Headings sort.",
             "figures_note": "Remade from this run alone: nothing in them is a paper’s picture or number.",
-            "facts": _facts(config),
         }
     return {
-        "title": "The papers’ tables, remade and set beside the printed",
+        "title": "Do the papers’ findings hold again?",
         "lede": "HMMR, VIBE, PHD and TCMR estimate 3D human motion from video. Here their experiments run from video "
         "files to tables on the papers’ own datasets.",
         "banner": None,
         "tables_note": "Each cell has the paper’s printed number, then ours, with an interval over clips and seeds. "
         "Headings sort.",
         "figures_note": "Remade from this run: nothing in them is a paper’s picture or number.",
-        "facts": _facts(config),
     }
 
 
@@ -181,3 +286,8 @@ def _facts(config: Config) -> list[dict[str, str]]:
 
 def _asset(name: str) -> str:
     return (resources.files("moviestrip.report") / name).read_text(encoding="utf-8")
+
+
+def _shown(value: str | float | None) -> str:
+    """A number in four digits, a dash where there is none."""
+    return "–" if value in ("", None) else f"{float(value):,.4g}"

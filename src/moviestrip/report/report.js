@@ -1,5 +1,5 @@
 "use strict";
-// Sorting of tables, filters of the claims, playing of the strips. The page reads the same without any of it.
+// Sorting of tables, filters, playing of the strips, and what else needs a script. The page reads without any of it.
 
 const quiet = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -96,16 +96,66 @@ for (const table of document.querySelectorAll(".table-card table, table.sortable
   }
 }
 
-for (const group of document.querySelectorAll(".filters")) {
-  group.hidden = false;
-  const rows = group.parentElement.querySelectorAll("tbody tr");
-  const buttons = [...group.querySelectorAll("button")];
-  for (const button of buttons) {
-    button.addEventListener("click", () => {
-      for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
-      for (const row of rows) row.hidden = button.dataset.verdict !== "" && row.dataset.verdict !== button.dataset.verdict;
+// A filtered block shows the rows that all its groups of buttons and its search let through.
+for (const block of document.querySelectorAll(".filtered")) {
+  const rows = [...block.querySelectorAll("tbody tr")];
+  const texts = rows.map((row) => row.textContent.toLowerCase());
+  const groups = [...block.querySelectorAll(".filters")];
+  const search = block.querySelector('input[type="search"]');
+  const found = block.querySelector(".found");
+  const wanted = {};
+  block.querySelector(".controls").hidden = false;
+
+  const show = () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let count = 0;
+    rows.forEach((row, index) => {
+      const passes = Object.entries(wanted).every(([key, value]) => !value || row.dataset[key] === value);
+      row.hidden = !(passes && words.every((word) => texts[index].includes(word)));
+      count += !row.hidden;
     });
-  }
+    found.textContent = count === rows.length ? "" : `${count} of ${rows.length} ${block.dataset.noun} shown`;
+  };
+  const choose = (group, value) => {
+    wanted[group.dataset.key] = value;
+    for (const button of group.querySelectorAll("button"))
+      button.setAttribute("aria-pressed", String(button.dataset.value === value));
+  };
+  for (const group of groups)
+    for (const button of group.querySelectorAll("button"))
+      button.addEventListener("click", () => {
+        choose(group, button.dataset.value);
+        show();
+      });
+  search.addEventListener("input", show);
+  block.showOnly = (key, value) => {
+    for (const group of groups) choose(group, group.dataset.key === key ? value : "");
+    search.value = "";
+    show();
+  };
+}
+
+for (const link of document.querySelectorAll("a[data-filter]")) {
+  const [key, value] = link.dataset.filter.split("=");
+  link.addEventListener("click", () => document.querySelector(`${link.hash} .filtered`)?.showOnly(key, value));
+}
+
+// What is wider than its frame says so: it fades where more is, and a line below tells that it scrolls.
+for (const frame of document.querySelectorAll(".scroll, .contents ul, pre")) {
+  const hint = document.createElement("p");
+  hint.className = "scrolls";
+  hint.setAttribute("aria-hidden", "true");
+  hint.textContent = "scrolls sideways →";
+  if (frame.matches(".scroll")) frame.after(hint);
+  const look = () => {
+    const room = frame.scrollWidth - frame.clientWidth;
+    const before = frame.scrollLeft > 2;
+    const after = frame.scrollLeft < room - 2;
+    frame.dataset.more = room > 2 ? [before && "before", after && "after"].filter(Boolean).join(" ") : "";
+    hint.hidden = room <= 2;
+  };
+  frame.addEventListener("scroll", look, { passive: true });
+  new ResizeObserver(look).observe(frame);
 }
 
 function play(video) {
@@ -140,7 +190,7 @@ for (const video of document.querySelectorAll(".strip video")) {
 for (const button of document.querySelectorAll(".together")) {
   button.hidden = false;
   button.setAttribute("aria-pressed", "false");
-  const videos = [...button.closest(".clip").querySelectorAll("video")];
+  const videos = [...button.closest(".group").querySelectorAll("video")];
   button.addEventListener("click", () => {
     const start = button.getAttribute("aria-pressed") === "false";
     button.setAttribute("aria-pressed", String(start));
@@ -168,4 +218,23 @@ const spy = new IntersectionObserver(
 );
 for (const section of document.querySelectorAll("main > section")) spy.observe(section);
 
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((panel) => (panel.open = true)));
+// A link into what is folded or filtered away brings it out first.
+function reveal() {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  for (let panel = target.closest("details"); panel; panel = panel.parentElement.closest("details")) panel.open = true;
+  if (target.matches("tr[hidden]")) target.closest(".filtered")?.showOnly("", "");
+  if (target.matches("td, tr")) target.scrollIntoView({ block: "center", inline: "center" });
+}
+addEventListener("hashchange", reveal);
+if (location.hash) reveal();
+
+// Paper shows everything that the screen folds, and the screen is afterwards as it was.
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open])")];
+  for (const panel of folded) panel.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const panel of folded) panel.open = false;
+});

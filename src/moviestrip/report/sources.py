@@ -7,8 +7,9 @@ All of it lies under results/<name> and all of it is optional, because a report 
 - `plan/`, `videos/`, `answers/`, `tracks/` and what was curated, for the funnel
 - `models/<variant>/seed-<seed>/log.parquet`: training logs
 - `figures/papers/<name>/`: the papers' figures, each a picture and its `caption.json`
+- `figures/difficulty/<name>/`: plots of what makes the world hard, in the same form
 - `figures/{datasets,people}/*.png`: contact sheets; `figures/overlays/`: overlay clips and `overlays.json`
-- `.*.provenance.json` beside every output
+- what `findings.py` and `record.py` read
 """
 
 import csv
@@ -16,31 +17,33 @@ import html
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from moviestrip import tables
-from moviestrip.config import DatasetSettings
+from moviestrip.config import DatasetSettings, VariantSettings
 from moviestrip.curate.clips import selected
 from moviestrip.datasets.funnel import funnels_of, shards_of, verdicts_of
 from moviestrip.errors import StorageError
-from moviestrip.figures.curves import training_curves
+from moviestrip.figures.curves import TRAINING_LOSS, SharedAxes, shared_axes, training_panel
 from moviestrip.figures.funnel import funnel_figure
 from moviestrip.layout import RunFolder
 from moviestrip.papers.figures import FIGURES
+from moviestrip.papers.printed import PAPER_TITLES, PAPERS
 from moviestrip.papers.worlds import Setting
 from moviestrip.report.media import Embedded, embed_picture, embed_video, read_svg
 
-VERDICTS = ("holds", "fails", "undecided", "pending", "not applicable")
+VERDICTS = ("holds", "fails", "undecided", "pending", "not applicable", "not in tables")
 CLAIM_COLUMNS = (
     "claim_id", "paper", "where", "statement", "verdict_printed", "values_printed", "verdict", "effect", "low", "high",
     "unit", "values", "tables", "cells", "reason", "note",
 )  # fmt: skip
-ROWS_A_STAGE = 250
+INVESTIGATION = "investigation"  # of a claim that does not hold: why not, and what was tried
 FIGURE_KEYS = ("title", "source", "caption", "note", "picture")  # of caption.json
 FIGURE_WIDTH_PX, FIGURE_QUALITY = 2000, 88  # wide strips of small bodies with thin lines
 
@@ -99,13 +102,17 @@ class OverlayClip:
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Outputs of one stage; `left_out` of them are not listed."""
+class TrainedModel:
+    """A model's training: its panel, and what its logs say of each seed."""
 
     name: str
-    rows: tuple[dict[str, Any], ...]
-    total: int
-    left_out: int = field(default=0)
+    title: str
+    paper: str
+    panel: str
+    steps: int
+    seeds: int
+    first: float | None
+    last: float | None
 
 
 def read_table_fragments(run: RunFolder, order: Sequence[str]) -> list[TableFragment]:
@@ -116,13 +123,15 @@ def read_table_fragments(run: RunFolder, order: Sequence[str]) -> list[TableFrag
 
 
 def table_fragment(name: str, text: str) -> TableFragment:
-    """A fragment without its own style, which serves it alone, and with its heading taken out as the title."""
+    """A fragment without its own style, which serves it alone, its heading taken out as the title, in a frame that
+    scrolls."""
     text = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
     heading = re.search(r"<figcaption><strong>(.*?)</strong>\s*", text, flags=re.DOTALL)
-    if heading is None:
-        return TableFragment(name, name, text)
-    text = text.replace(heading.group(0), "<figcaption>", 1)
-    return TableFragment(name, html.unescape(heading.group(1)), text)
+    title = html.unescape(heading.group(1)) if heading else name
+    text = text.replace(heading.group(0), "<figcaption>", 1) if heading else text
+    frame = f'<div class="scroll" tabindex="0" role="region" aria-label="{html.escape(title)}"><table>'
+    text = text.replace("<table>", frame, 1).replace("</table>", "</table></div>", 1)
+    return TableFragment(name, title, text)
 
 
 def read_claims(run: RunFolder) -> dict[str, Any] | None:
@@ -135,15 +144,26 @@ def read_claims(run: RunFolder) -> dict[str, Any] | None:
         missing = [name for name in CLAIM_COLUMNS if name not in (reader.fieldnames or ())]
         if missing:
             raise StorageError(f"{path}: the ledger of claims lacks the columns {missing}; make the claims again")
-        records = [{name: record[name] or "" for name in CLAIM_COLUMNS} for record in reader]
-    shown = _cells_on_page(run)
+        records = [{name: record.get(name) or "" for name in (*CLAIM_COLUMNS, INVESTIGATION)} for record in reader]
+    shown = cells_on_page(run)
     rows = [record | _claim_numbers(record, shown) for record in records]
-    counts = Counter(row["verdict"] for row in rows)
-    order = [name for name in VERDICTS if name in counts] + sorted(set(counts) - set(VERDICTS))
-    return {"rows": rows, "verdicts": [{"name": name, "count": counts[name]} for name in order]}
+    return {
+        "rows": rows,
+        "verdict_options": options_of(rows, "verdict", VERDICTS),
+        "paper_options": options_of(rows, "paper", PAPERS, lambda paper: PAPER_TITLES.get(paper, paper)),
+    }
 
 
-def _cells_on_page(run: RunFolder) -> set[str]:
+def options_of(
+    rows: Sequence[Mapping[str, Any]], key: str, order: Sequence[str] = (), title: Callable[[str], str] = str
+) -> list[dict[str, Any]]:
+    """What rows can be filtered by: each value of a column with how often it is there, those of `order` first."""
+    counts = Counter(row[key] for row in rows)
+    names = [name for name in order if name in counts] + [name for name in counts if name not in order]
+    return [{"name": name, "title": title(name), "count": counts[name]} for name in names]
+
+
+def cells_on_page(run: RunFolder) -> set[str]:
     """Addresses of the cells in every table made."""
     texts = [path.read_text(encoding="utf-8") for path in (run.root / "tables").glob("*.html")]
     return {html.unescape(found) for text in texts for found in re.findall(r'id="(cell-[^"]+)"', text)}
@@ -176,7 +196,7 @@ def read_figures(run: RunFolder, setting: Setting, maximum_bytes: int) -> tuple[
     for figure in FIGURES:
         reason = figure.missing_in(setting) or "not drawn yet"
         if run.figure(figure.name).is_dir():
-            card = _figure_card(run, figure.name)
+            card = _figure_card(run, run.figure(figure.name))
             if used + card.n_bytes <= maximum_bytes:
                 used += card.n_bytes
                 cards.append(card)
@@ -186,8 +206,12 @@ def read_figures(run: RunFolder, setting: Setting, maximum_bytes: int) -> tuple[
     return cards, missing
 
 
-def _figure_card(run: RunFolder, name: str) -> FigureCard:
-    folder = run.figure(name)
+def read_difficulty_figures(run: RunFolder) -> list[FigureCard]:
+    """Plots of what makes the world hard."""
+    return [_figure_card(run, path.parent) for path in sorted(run.difficulty_figures.glob("*/caption.json"))]
+
+
+def _figure_card(run: RunFolder, folder: Path) -> FigureCard:
     caption = _figure_caption(folder / "caption.json")
     path = folder / caption["picture"]
     is_plot = path.suffix == ".svg"
@@ -196,7 +220,7 @@ def _figure_card(run: RunFolder, name: str) -> FigureCard:
     data = folder / "data.csv"
     words = {key: caption[key] for key in FIGURE_KEYS if key != "picture"}
     numbers = data.relative_to(run.root).as_posix() if data.is_file() else ""
-    return FigureCard(name=name, svg=svg, picture=picture, data=numbers, **words)
+    return FigureCard(name=folder.name, svg=svg, picture=picture, data=numbers, **words)
 
 
 def _figure_caption(path: Path) -> dict[str, str]:
@@ -213,14 +237,38 @@ def _figure_caption(path: Path) -> dict[str, str]:
     return caption
 
 
-def read_curves(run: RunFolder, variants: Sequence[str]) -> str:
-    """The training curves of every log, drawn; empty when nothing was trained."""
-    logs = {}
+def read_training(
+    run: RunFolder, variants: Sequence[str], settings: Mapping[str, VariantSettings]
+) -> list[TrainedModel]:
+    """Every model that was trained, in the order asked for, each drawn on axes that all share."""
+    logs: dict[str, list[pd.DataFrame]] = {name: [] for name in variants}
     for path in sorted((run.root / "models").glob("*/seed-*/log.parquet")):
-        variant, seed = path.parts[-3], int(path.parts[-2].removeprefix("seed-"))
-        logs[variant, seed] = tables.read_table(path, tables.TRAINING_LOG)
-    known = {key: log for key, log in logs.items() if key[0] in variants}
-    return training_curves(known) if known else ""
+        if path.parts[-3] in logs:
+            logs[path.parts[-3]].append(tables.read_table(path, tables.TRAINING_LOG))
+    trained = {name: found for name, found in logs.items() if found}
+    if not trained:
+        return []
+    axes = shared_axes([log for found in trained.values() for log in found])
+    return [_trained_model(name, found, axes, settings.get(name)) for name, found in trained.items()]
+
+
+def _trained_model(
+    name: str, logs: Sequence[pd.DataFrame], axes: SharedAxes, settings: VariantSettings | None
+) -> TrainedModel:
+    title = settings.title if settings else name
+    validated = next((quantity for quantity in axes.spans if quantity != TRAINING_LOSS), "")
+    errors = [log[log.loss == validated].sort_values("step").value.tolist() for log in logs]
+    known = [values for values in errors if values]
+    return TrainedModel(
+        name=name,
+        title=title,
+        paper=settings.paper if settings else "",
+        panel=training_panel(logs, axes, f"training-{name}", title),
+        steps=max(int(log.step.max()) for log in logs),
+        seeds=len(logs),
+        first=sum(values[0] for values in known) / len(known) if known else None,
+        last=sum(values[-1] for values in known) / len(known) if known else None,
+    )
 
 
 def read_clips(run: RunFolder, datasets: Sequence[str]) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
@@ -273,49 +321,44 @@ def read_sheets(run: RunFolder, datasets: Mapping[str, DatasetSettings]) -> list
     return sheets
 
 
-def read_overlays(run: RunFolder, titles: Mapping[str, str], maximum_bytes: int) -> tuple[list[OverlayClip], int]:
-    """Overlay clips in their order, grouped by clip, as many as fit in `maximum_bytes`; and how many did not."""
+def read_overlays(
+    run: RunFolder, variants: Mapping[str, VariantSettings], maximum_bytes: int
+) -> tuple[list[OverlayClip], int]:
+    """Overlay clips in their order, as many whole ones as fit in `maximum_bytes`; and how many videos are not shown.
+
+    Of the first clip as many models as fit are shown: with dozens of models it may be the only one.
+    """
     path = run.figures / "overlays" / "overlays.json"
     if not path.is_file():
         return [], 0
     groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for entry in json.loads(path.read_text(encoding="utf-8")):
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    for entry in entries:
         groups[entry["clip_id"]].append(entry)
     clips: list[OverlayClip] = []
-    used = 0
-    for clip_id, entries in groups.items():
-        videos = [embed_video(path.parent / entry["file"]) for entry in entries]
-        used += sum(video.n_bytes for video in videos)
-        if used > maximum_bytes:
+    left_bytes = maximum_bytes
+    for clip_id, group in groups.items():
+        overlays = [_overlay(entry, embed_video(path.parent / entry["file"]), variants) for entry in group]
+        totals = list(accumulate(overlay["video"].n_bytes for overlay in overlays))
+        fitting = sum(total <= left_bytes for total in totals)
+        if not fitting or (clips and fitting < len(overlays)):
             break
-        overlays = tuple(_overlay(entry, video, titles) for entry, video in zip(entries, videos, strict=True))
-        clips.append(OverlayClip(clip_id, entries[0]["dataset"], entries[0]["action"].replace("_", " "), overlays))
-    return clips, len(groups) - len(clips)
+        left_bytes -= totals[fitting - 1]
+        action = group[0]["action"].replace("_", " ")
+        clips.append(OverlayClip(clip_id, group[0]["dataset"], action, tuple(overlays[:fitting])))
+    return clips, len(entries) - sum(len(clip.overlays) for clip in clips)
 
 
-def _overlay(entry: Mapping[str, Any], video: Embedded, titles: Mapping[str, str]) -> dict[str, Any]:
-    title = titles.get(entry["variant"], entry["variant"])
+def _overlay(entry: Mapping[str, Any], video: Embedded, variants: Mapping[str, VariantSettings]) -> dict[str, Any]:
+    known = variants.get(entry["variant"])
+    title = known.title if known else entry["variant"]
     what = " ".join(filter(None, (entry["dataset"], entry["action"].replace("_", " "))))
     return {
         "name": entry["variant"],
         "title": title,
+        "paper": known.paper if known else "",
         "dataset": entry["dataset"],
         "action": entry["action"].replace("_", " "),
         "video": video,
         "description": f"{what}: input, 2D keypoints, and the body predicted by {title} from two sides",
     }
-
-
-def read_provenance(run: RunFolder) -> list[Stage]:
-    """Every recorded output but the report's own, by stage."""
-    by_stage: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for path in sorted(run.root.rglob(".*.provenance.json")):
-        if run.report.parent in path.parents:
-            continue
-        record = json.loads(path.read_text(encoding="utf-8"))
-        output = (path.parent / record["output"]).relative_to(run.root).as_posix()
-        by_stage[record["stage"]].append({"path": output, "sha256": record["sha256"], "inputs": len(record["inputs"])})
-    return [
-        Stage(name, tuple(rows[:ROWS_A_STAGE]), len(rows), max(0, len(rows) - ROWS_A_STAGE))
-        for name, rows in sorted(by_stage.items())
-    ]

@@ -15,6 +15,8 @@ from moviestrip.stages.importing import import_features
 from moviestrip.stages.job import Job, selected_clips
 from moviestrip.stages.pictures import card, check, contact_sheet, funnels, overlays, people_sheet, report
 from moviestrip.stages.prediction import predict
+from moviestrip.stages.real_check import real_check
+from moviestrip.stages.smoothing import smoothing, smoothing_comparison
 from moviestrip.stages.training import motion_prior, train
 from moviestrip.stages.videos import detect, fetch, shots, track
 from moviestrip.stages.world import body, motions, render
@@ -49,10 +51,13 @@ __all__ = [
     "overlays",
     "people_sheet",
     "predict",
+    "real_check",
     "render",
     "report",
     "selected_clips",
     "shots",
+    "smoothing",
+    "smoothing_comparison",
     "table",
     "track",
     "train",

@@ -32,8 +32,9 @@ PLOTS = {
     "detector": "How far off pseudo-labels are",
 }
 CAPTIONS = {
-    "predictability": "Error of a linear forecast from 15 true frames (solid) and of standing still (dashed), by how "
-    "far ahead, of the miniature world's test motions. Root-relative, mean over 24 joints.",
+    "predictability": "Error of a forecast from 15 true frames (solid: by the most similar windows of training "
+    "motions) and of standing still (dashed), of the miniature world's test motions. Root-relative, "
+    "mean over 24 joints.",
     "detector": "Share of visible joints that the detector places within a distance of the truth, on the miniature "
     "world's pseudo-labelled videos. What it misses never arrives.",
 }
@@ -85,7 +86,7 @@ class _Checks:
     def findings(self) -> Iterator["Finding"]:
         if SINGLE in self.variants and self.scored:
             yield from self._of_models()
-        if self.pseudo_labelled:
+        if self.has_pseudo_labels:
             yield from self._of_detector()
         yield from self._of_motions()
         yield from self._of_people()
@@ -94,7 +95,7 @@ class _Checks:
         from moviestrip.figures.difficulty import draw_detector, draw_predictability
 
         yield "predictability", draw_predictability(self.true_forecasts)
-        if self.pseudo_labelled:
+        if self.has_pseudo_labels:
             yield "detector", draw_detector(self.detected, ERROR_PLACES)
 
     # What trained models say.
@@ -135,8 +136,9 @@ class _Checks:
         errors = {}
         for name in candidates:
             sides = [self.sequences(name, dataset, "validation") for dataset in self.scored]
-            values = np.concatenate([errors_mm(side, "pa_mpjpe").ravel() for side in sides if len(side.clips)])
-            errors[name] = float(np.nanmean(values)) if np.isfinite(values).any() else np.inf
+            values = np.concatenate([errors_mm(side, "pa_mpjpe").ravel() for side in sides])
+            if np.isfinite(values).any():
+                errors[name] = float(np.nanmean(values))
         return min(errors, key=lambda name: (errors[name], name)) if errors else None
 
     def _of_models(self) -> Iterator["Finding"]:
@@ -167,7 +169,8 @@ class _Checks:
         from moviestrip.evaluation import difficulty as checks
 
         single = models[SINGLE][1][dataset]
-        yield from checks.burst_shares(single, dataset, self.sampling)
+        if dataset == self._named("wild3d"):
+            yield from checks.burst_shares(single, dataset, self.sampling)
         clips = selected_clips(self.job, [dataset], ["test"])
         yield from checks.hidden_joints(self.labels[dataset], clips, dataset, self.sampling)
         for model, (who, estimates) in models.items():
@@ -209,6 +212,11 @@ class _Checks:
     @cached_property
     def pseudo_labelled(self) -> list[str]:
         return [name for name, dataset in self.rendered.items() if dataset.tube == "tracks"]
+
+    @property
+    def has_pseudo_labels(self) -> bool:
+        """Whether curation left any clip: of a very small world it may leave none."""
+        return bool(self.pseudo_labelled) and len(self._pseudo[1]) > 0
 
     @cached_property
     def _pseudo(self) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -268,14 +276,20 @@ class _Checks:
         from moviestrip.evaluation.predictability import trained_predictability, true_predictability
 
         yield from true_predictability(self.true_forecasts, self.sampling)
-        if FORECASTER not in self.variants:
-            return
-        for name, dataset in self.rendered.items():
-            paths = [self.job.run.forecast_scores(FORECASTER, seed, name) for seed in self.seeds]
-            if dataset.role == "sports2d" and all(path.is_file() for path in paths):
+        scored = [name for name, dataset in self.rendered.items() if dataset.is_scored]
+        for name in [name for name in scored if self.rendered[name].role == "sports2d"]:
+            if paths := self._trained_forecasts(name, scored):
                 self.inputs |= {f"forecast scores:{path.parent.name}/{name}": path for path in paths}
                 scores = tables.read_tables(paths, tables.SCORES)
                 yield from trained_predictability(scores, FORECASTER, "pck", name, TRAINED_HORIZONS, self.sampling)
+
+    def _trained_forecasts(self, dataset: str, scored: Sequence[str]) -> list[Path]:
+        """Scores of the trained forecaster, where some table of the run prints them."""
+        from moviestrip.papers.forecasts import forecasts_of
+
+        world, asked = self.job.settings.value("world"), self.job.settings.value("tables")
+        wanted = forecasts_of(asked, world, scored, self.variants, self.seeds)
+        return [self.job.run.forecast_scores(*each) for each in wanted if each[::2] == (FORECASTER, dataset)]
 
     def _of_people(self) -> Iterator["Finding"]:
         from moviestrip.evaluation.diversity import diversity

@@ -114,5 +114,6 @@ def report(job: Job) -> None:
     build_report(job.run.root, config, job.settings.datasets(), job.settings.variants())
     inputs = {f"table:{name}": job.run.table(name, "html") for name in config.tables}
     inputs |= {f"figure:{figure.name}": job.run.figure(figure.name) for figure in FIGURES}
-    inputs |= {"claims": job.run.claims, "overlays": job.run.figures / "overlays"}
+    inputs |= {"claims": job.run.claims, "overlays": job.run.figures / "overlays", "smoothing": job.run.smoothing}
+    inputs |= {"difficulty": job.run.difficulty, "real check": job.run.real_check, "real": job.run.real_pictures}
     job.record(job.run.report, "report", {name: path for name, path in inputs.items() if path.exists()})

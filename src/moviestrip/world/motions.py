@@ -27,8 +27,8 @@ from moviestrip.world.procedural import FAMILY_NAMES, procedural_motion
 
 FPS = 25.0
 SOURCE_FRAMES = 160
-# Draws of every family, by number: the first four train, one validates, two test.
-DRAW_SPLITS: tuple[Split, ...] = ("train", "train", "train", "train", "validation", "test", "test")
+# Draws of every family, by number: of seven, four train, one validates, two test.
+DRAW_SPLITS: tuple[Split, ...] = 2 * ("train", "train", "train", "train", "validation", "test", "test")
 RECORDED_SPLITS: dict[Split, tuple[str, ...]] = {
     "train": ("backflip", "crawl", "dance-a", "getup-faceup", "jump", "punch", "roll", "spinkick", "walk"),
     "validation": ("getup-facedown", "spin"),

@@ -7,6 +7,7 @@ the number of videos therefore appends videos and leaves every earlier one as it
 import hashlib
 import math
 import zlib
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -88,6 +89,11 @@ def _require_disjoint_subjects(name: str, source: RenderedSource) -> None:
         raise ConfigError(f"config/datasets/{name}.yaml: source.subjects.{unnamed[0]}: name at least one subject")
 
 
+def _cast(subjects: Sequence[str], scale: int) -> list[str]:
+    """The subjects of a split and, `scale` times as many in all, others named after them: S1, S5, S1-2, S5-2."""
+    return [subject if number == 1 else f"{subject}-{number}" for number in range(1, scale + 1) for subject in subjects]
+
+
 def _spec(
     name: str,
     dataset: DatasetSettings,
@@ -99,7 +105,7 @@ def _spec(
 ) -> VideoSpec:
     video_id = hashlib.sha256(f"{name}/{split}/{index}/{seed}".encode()).hexdigest()[:16]
     rng = child_generator(seed, name, split, str(index))
-    actions, subjects = ACTIONS[source.scene], source.subjects[split]
+    actions, subjects = ACTIONS[source.scene], _cast(source.subjects[split], rendering.subjects_scale)
     crowd = source.people > 1 and rng.random() < 0.6
     return VideoSpec(
         video_id=video_id,

@@ -36,6 +36,12 @@ FAMILIES: dict[str, Family] = {
     for module in (keyposes_sports, keyposes_daily, keyposes_gait)
     if hasattr(module, name)
 }
+# Nobody throws to a beat: one waits before each repetition, and for how long cannot be seen coming.
+SUDDEN = frozenset({
+    "baseball_pitch", "baseball_swing", "bowl", "clean_and_jerk", "golf_swing", "kick", "tennis_forehand", "tennis_serve",
+    "throw",
+})  # fmt: skip
+LONGEST_WAIT_S = 1.0
 # Hands or hips rest on something: involuntary movement would make it slide.
 SUPPORTED = {"push_ups": 0.25, "pull_ups": 0.4, "bench_press": 0.4, "sit_ups": 0.5}
 
@@ -51,6 +57,8 @@ def procedural_motion(
     left_handed = dice.chance(0.5)
     repeat = FAMILIES[family](dice, score)
     while score.duration_s < n_frames / fps:
+        if family in SUDDEN:
+            score.hold(dice.between(0.0, LONGEST_WAIT_S))
         repeat()
     tracks = add_life(sample_score(score, n_frames, fps), rng, fps, SUPPORTED.get(family, 1.0))
     pose, translation = perform(tracks, rest)

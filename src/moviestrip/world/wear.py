@@ -29,7 +29,7 @@ HARDNESS = {
     "hall": Hardness(bursts=(0, 1), noise=(1.0, 3.5), blur_px=(0.0, 0.5), crf=(20, 27)),
     "gym": Hardness(bursts=(0, 2), noise=(1.0, 4.5), blur_px=(0.0, 0.6), crf=(21, 29)),
     "court": Hardness(bursts=(0, 2), noise=(1.0, 4.5), blur_px=(0.2, 0.7), crf=(22, 29)),
-    "street": Hardness(bursts=(1, 3), noise=(1.5, 6.0), blur_px=(0.0, 0.7), crf=(21, 30)),
+    "street": Hardness(bursts=(0, 2), noise=(1.5, 6.0), blur_px=(0.0, 0.7), crf=(21, 30)),
     "vlog": Hardness(bursts=(0, 2), noise=(3.0, 8.0), blur_px=(0.3, 0.9), crf=(26, 33)),
     "insta": Hardness(bursts=(0, 3), noise=(2.0, 7.0), blur_px=(0.1, 0.9), crf=(24, 32)),
 }
