@@ -48,10 +48,23 @@ def test_smoothing_is_told_by_metric():
     assert "Most beat it on Accel error." in answer.text and "None beats it on PA-MPJPE." in answer.text
 
 
-def test_difficulties_that_are_not_shown_are_named():
-    rows = [{"check": "jitter", "verdict": "present"}, {"check": "street-harder", "verdict": "undecided"}]
-    answer = summary.answer_of_difficulty(rows)
-    assert answer.text == "1 of 2 difficulties that were measured are present; not shown: street harder."
+def test_difficulties_are_counted_by_their_kind():
+    found = {
+        "jitter-street": "present",
+        "jitter-studio": "absent",
+        "burst-blur": "undecided",
+        "burst-hidden": "present",
+    }
+    answer = summary.answer_of_difficulty([{"check": name, "verdict": verdict} for name, verdict in found.items()])
+    assert answer.figure == "2 of 4"
+    assert answer.text.endswith("2 find what is expected of real video, 1 find that it is absent and 1 are undecided.")
+    told = {tally.title: tally.in_words for tally in answer.tallies}
+    assert told == {"jitter": "1 present · 1 absent", "burst": "1 present · 1 undecided"}
+
+
+def test_a_note_of_many_rows_is_said_once():
+    rows = [real_row(name, "1", note="one person") for name in "abcd"] + [real_row("e", "1", note="left out")]
+    assert findings.common_notes(rows) == ["pose2sim: one person"]
 
 
 def test_the_real_check_tells_the_range_beside_a_statue_and_the_uncertainty():

@@ -27,7 +27,15 @@ CONFIG = {
     "rendering": {"frames_scale": 0.01},
     "fetch": {"shard_videos": 2},
 }
-PAGES = {"table hmmr-2", "table hmmr-4", "claims", "smoothing", "overlays", "report"}  # whatever model changes
+PAGES = {
+    "table hmmr-2",
+    "table hmmr-4",
+    "claims",
+    "smoothing",
+    "difficulty",
+    "overlays",
+    "report",
+}  # whatever model changes
 
 Changed = Callable[..., str]
 

@@ -6,6 +6,7 @@ load anything else. The same files give the same bytes.
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -29,6 +30,7 @@ MAXIMUM_PAGE_BYTES = 25_000_000
 MAXIMUM_OVERLAY_BYTES = 10_000_000
 MAXIMUM_FIGURE_BYTES = 5_000_000
 MAXIMUM_REAL_BYTES = 3_000_000
+FILTERS_SHOWN = 7
 STRIPS_TOGETHER = 8  # with more models a clip's strips are parted by paper
 SECTIONS = {
     "overview": "Overview",
@@ -126,14 +128,20 @@ def _results(run: RunFolder, config: Config) -> dict[str, Any]:
             "metric": sources.options_of(smoothing, "metric", tuple(METRIC_TITLES), findings.metric_title),
         },
         "real_options": {
-            "metric": sources.options_of(real_check, "metric", (), findings.metric_title),
-            "view": sources.options_of(real_check, "view", ("all",)),
+            "metric": _most_frequent(sources.options_of(real_check, "metric", (), findings.metric_title)),
+            "view": sources.options_of(
+                real_check, "view", ("all",), lambda view: "over all" if view == "all" else view
+            ),
         },
         "difficulty": difficulty,
         "difficulty_figures": [
             {"card": card, "svg": Markup(card.svg)} for card in sources.read_difficulty_figures(run)
         ],
+        "difficulty_options": {
+            "verdict": sources.options_of(difficulty, "verdict", findings.DIFFICULTY_VERDICTS),
+        },
         "real_check": real_check,
+        "real_notes": findings.common_notes(real_check),
         "exhibits": exhibits,
         "exhibits_left_out": exhibits_left_out,
         "answers": summary.answers(config, claims["rows"] if claims else None, smoothing, difficulty, real_check),
@@ -141,6 +149,12 @@ def _results(run: RunFolder, config: Config) -> dict[str, Any]:
         "cells": sources.cells_on_page(run),
         "sections": [{"id": name, "title": title} for name, title in SECTIONS.items() if has.get(name, True)],
     }
+
+
+def _most_frequent(options: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The few values that most rows have; what else there is, the search finds."""
+    kept = sorted(options, key=lambda option: -option["count"])[:FILTERS_SHOWN]
+    return [option for option in options if option in kept]
 
 
 def _by_paper(fragments: Sequence[sources.TableFragment]) -> list[dict[str, Any]]:
@@ -289,5 +303,8 @@ def _asset(name: str) -> str:
 
 
 def _shown(value: str | float | None) -> str:
-    """A number in four digits, a dash where there is none."""
-    return "–" if value in ("", None) else f"{float(value):,.4g}"
+    """A number in four digits, words as they are, a dash for nothing."""
+    if value in ("", None):
+        return "–"
+    is_words = isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", value) is None
+    return str(value) if is_words else f"{float(str(value)):,.4g}"

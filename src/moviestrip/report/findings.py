@@ -7,6 +7,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +30,9 @@ REAL_COLUMNS = (
     "people", "seeds", "note",
 )  # fmt: skip
 BETTER, WORSE, UNDECIDED = SMOOTHING_VERDICTS = "better", "worse", "undecided"
-PRESENT = "present"
+PRESENT, ABSENT, _ = DIFFICULTY_VERDICTS = "present", "absent", UNDECIDED
 REAL_WIDTH_PX = 1600
+MANY_ROWS = 4
 
 Row = Mapping[str, str]
 
@@ -99,6 +101,12 @@ def _captions(path: Path) -> dict[str, str]:
     if not isinstance(found, dict) or not all(isinstance(caption, str) for caption in found.values()):
         raise StorageError(f"{path}: must map each file to its caption; {remedy}")
     return found
+
+
+def common_notes(rows: Sequence[Row]) -> list[str]:
+    """Notes that many rows share, to be said once."""
+    counts = Counter(f"{row['dataset']}: {row['note']}" for row in rows if row["note"])
+    return [note for note, count in counts.items() if count >= MANY_ROWS]
 
 
 def metric_title(name: str) -> str:

@@ -10,7 +10,17 @@ from typing import Any
 
 from moviestrip.config import Config, DatasetSettings, VariantSettings
 from moviestrip.papers.printed import PAPER_TITLES, PAPERS
-from moviestrip.report.findings import BETTER, PRESENT, SMOOTHING_VERDICTS, UNDECIDED, WORSE, Row, metric_title
+from moviestrip.report.findings import (
+    ABSENT,
+    BETTER,
+    DIFFICULTY_VERDICTS,
+    PRESENT,
+    SMOOTHING_VERDICTS,
+    UNDECIDED,
+    WORSE,
+    Row,
+    metric_title,
+)
 
 JUDGED = ("holds", "fails", "undecided")
 STATUE = "statue_pa_mpjpe"  # of one pose that never moves, against the same reference
@@ -125,11 +135,16 @@ def answer_of_difficulty(rows: Sequence[Row]) -> Answer:
     question = "Is this world hard in the ways that real video is?"
     if not rows:
         return Answer(question, "–", NOTHING_CHECKED, "world")
-    there = [row for row in rows if row["verdict"] == PRESENT]
-    lacking = [row["check"].replace("-", " ").replace("_", " ") for row in rows if row["verdict"] != PRESENT]
-    text = f"{len(there)} of {plural(len(rows), 'difficulty', 'difficulties')} that were measured are present"
-    text += f"; not shown: {listed(lacking)}." if lacking else "."
-    return Answer(question, f"{len(there)} of {len(rows)}", text, "world")
+    counts = Counter(row["verdict"] for row in rows)
+    text = (
+        f"Of {plural(len(rows), 'check')}, {counts[PRESENT]} find what is expected of real video, {counts[ABSENT]} "
+        f"find that it is absent and {counts[UNDECIDED]} are undecided."
+    )
+    kinds: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        kinds[row["check"].partition("-")[0]][row["verdict"]] += 1
+    tallies = tuple(_tally(kind, kind.replace("_", " "), DIFFICULTY_VERDICTS, found) for kind, found in kinds.items())
+    return Answer(question, f"{counts[PRESENT]} of {len(rows)}", text, "world", _largest(tallies))
 
 
 def answer_of_real_check(rows: Sequence[Row]) -> Answer:

@@ -28,11 +28,16 @@ from moviestrip.provenance import provenance_path
 from moviestrip.tables import TableSchema, read_table
 from moviestrip.video.fetch import video_id_of
 
-LEARNT = ("models", "predictions", "scores", "forecasts", "forecast_scores", "tables", "claims.csv")
+LEARNT = (
+    "models", "predictions", "scores", "forecasts", "forecast_scores", "tables", "claims.csv", "smoothing.csv",
+    "difficulty.csv", "real_check.csv",
+)  # fmt: skip
 PICTURES = (
     *(f"figures/{kind}/{{dataset}}.png" for kind in ("datasets", "people", "releases")),
     "figures/overlays",
     "figures/papers",
+    "figures/difficulty",
+    "figures/real",
 )
 CHAINED = ("appearance", "originals")  # what one shard hands on to those after it
 ALIKE_BITS, PLAIN_BELOW = 31, 50  # of PDQ, by its authors: bits of the same picture, and quality of a plain one
