@@ -89,7 +89,8 @@ def workplace(folder: Path, side_px: int, people: int) -> None:
         }  # fmt: skip
         (folder / f"config/datasets/{name}.yaml").write_text(yaml.safe_dump(dataset))
     config = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
-    config |= {"name": "costs", "datasets": ["short", "long"], "variants": [], "motion_priors": [], "tables": ["hmmr-1"]}
+    config |= {"name": "costs", "datasets": ["short", "long"], "tables": ["hmmr-1"]}
+    config |= {"variants": [], "motion_priors": []}
     config["curation"]["duplicate_bits"] = -1  # or the mirrored copies would be left out
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 

@@ -68,9 +68,7 @@ def test_merge_is_deep_for_mappings_and_replaces_lists():
     assert merge({"a": {"b": 1, "c": [1, 2]}}, {"a": {"c": [3]}}) == {"a": {"b": 1, "c": [3]}}
 
 
-@pytest.mark.parametrize(
-    "extra", [[], ["smoke"], ["papers-scale"], ["papers-scale", "papers-scale-vibe"], ["hmmr"]]
-)
+@pytest.mark.parametrize("extra", [[], ["smoke"], ["papers-scale"], ["papers-scale", "papers-scale-vibe"], ["hmmr"]])
 def test_the_shipped_configurations_are_valid(repository: Path, extra: list[str]):
     folder = repository / "config"
     config = load_config([repository / "config.yaml", *(folder / f"{name}.yaml" for name in extra)])

@@ -38,8 +38,8 @@ FAMILIES: dict[str, Family] = {
 }
 # Nobody throws to a beat: one waits before each repetition, and for how long cannot be seen coming.
 SUDDEN = frozenset({
-    "baseball_pitch", "baseball_swing", "bowl", "clean_and_jerk", "golf_swing", "kick", "tennis_forehand", "tennis_serve",
-    "throw",
+    "baseball_pitch", "baseball_swing", "bowl", "clean_and_jerk", "golf_swing", "kick", "tennis_forehand",
+    "tennis_serve", "throw",
 })  # fmt: skip
 LONGEST_WAIT_S = 1.0
 # Hands or hips rest on something: involuntary movement would make it slide.
