@@ -249,13 +249,13 @@ def test_a_page_of_full_size_is_light_fast_and_looked_at(open_page: Open, reposi
     assert run.report.stat().st_size < 25_000_000
     folder = Path(SCREENSHOTS) if SCREENSHOTS else tmp_path / "screenshots"
     for size in (LAPTOP, PHONE):
-        page = open_page(run.report, size)
+        page = open_page(run.report, size, reduced_motion="reduce")  # jumps to a section, does not glide
         assert page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime") < 3000
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         page.screenshot(path=folder / f"first-{size[0]}.png")
         for section in page.eval_on_selector_all("main > section", "all => all.map(e => e.id)"):
-            page.locator(f"#{section}").scroll_into_view_if_needed()
             page.evaluate(f"document.getElementById('{section}').scrollIntoView()")
+            page.wait_for_timeout(300)  # pictures decode when they come into view
             page.screenshot(path=folder / f"{section}-{size[0]}.png")
     content = page.pdf(path=folder / "printed.pdf", prefer_css_page_size=True)
     assert 20 < len(re.findall(rb"/Type\s*/Page\b", content)) < 150
