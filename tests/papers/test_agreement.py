@@ -36,7 +36,7 @@ VARIANTS = ("single-view", "contextual")
 @pytest.fixture(scope="module")
 def config(repository: Path) -> Config:
     return load_config([repository / "config.yaml"]).model_copy(
-        update={"datasets": ("street",), "variants": VARIANTS, "tables": ("hmmr-2",)}
+        update={"datasets": ("street",), "variants": VARIANTS, "tables": ("hmmr-2",), "motion_priors": ()}
     )
 
 
@@ -137,7 +137,7 @@ def test_together_the_effect_is_the_mean_and_what_differs_between_runs_widens_it
     assert pooled["pooled_verdict"] == UNDECIDED
     assert pooled["pooled_low"] < 0 < 10 < pooled["pooled_high"]  # of each run alone it is a millimetre wide
     calm = stages.compare_runs([three[0], three[1]], pooled=True).set_index("claim_id").loc["hmmr-03"]
-    assert calm["pooled_verdict"] == HOLDS and calm["pooled_low"] > 10
+    assert calm["pooled_verdict"] == HOLDS and 0 < calm["pooled_low"] < 10  # 12 and 14: by Student's t 0.3 to 25.7
 
 
 def test_training_seeds_of_one_run_are_compared_on_the_same_clips(make: Maker):

@@ -15,7 +15,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from moviestrip.errors import FatalError
-from moviestrip.evaluation.statistics import Interval
+from moviestrip.evaluation.statistics import Interval, expanded_ends
 
 Statistic = Callable[[np.ndarray], np.ndarray]  # (..., columns) -> (...)
 FEWEST_GROUPS = 5
@@ -142,10 +142,10 @@ def saved_share(totals: Float[np.ndarray, "*batch 4"]) -> Float[np.ndarray, "*ba
 
 
 def resampled(sums: Sums, statistic: Statistic, sampling: Sampling) -> Interval:
-    """The statistic of all items, mean over seeds, with its bootstrap percentile interval.
+    """The statistic of all items, mean over seeds, with its expanded percentile interval.
 
-    Groups are drawn within their stratum and training seeds across all; NaN ends where a
-    stratum has fewer than five: resamples of so few say more of these than of the world.
+    Groups are drawn within their stratum and training seeds across all, and the stratum of the fewest groups says how
+    far the interval is expanded; NaN ends where a stratum has fewer than five: these say too little of the world.
     """
     values = sums.values.astype(np.float64)
     found = float(statistic(values.mean(0).sum(0)))
@@ -155,8 +155,8 @@ def resampled(sums: Sums, statistic: Statistic, sampling: Sampling) -> Interval:
     grouped = by_group.swapaxes(0, 1)
     stratum = pd.Series(sums.strata).groupby(group).first().to_numpy()
     used = (grouped != 0).any((0, 2))
-    few = any((used & (stratum == each)).sum() < FEWEST_GROUPS for each in np.unique(stratum))
-    if sampling.samples == 0 or few or not math.isfinite(found):
+    fewest = min(((used & (stratum == each)).sum() for each in np.unique(stratum)), default=0)
+    if sampling.samples == 0 or fewest < FEWEST_GROUPS or not math.isfinite(found):
         return Interval(found, np.nan, np.nan)
     random = np.random.default_rng([sampling.seed, zlib.crc32(b"findings")])
     group_counts = np.zeros((sampling.samples, len(stratum)))
@@ -165,8 +165,7 @@ def resampled(sums: Sums, statistic: Statistic, sampling: Sampling) -> Interval:
         group_counts[:, members] = _draws(random, len(members), sampling.samples)
     seed_counts = _draws(random, len(values), sampling.samples) / len(values)
     totals = np.einsum("bs,bg,sgc->bc", seed_counts, group_counts, grouped, optimize=True)
-    low, high = np.nanpercentile(statistic(totals), [50 - sampling.percent / 2, 50 + sampling.percent / 2])
-    return Interval(found, float(low), float(high))
+    return Interval(found, *expanded_ends(found, statistic(totals), int(fewest), sampling.percent, seed_counts))
 
 
 def finding(

@@ -32,7 +32,7 @@ from moviestrip.evaluation.reference import (
     without_each_view,
 )
 from moviestrip.evaluation.score import MM, join_frames, score_predictions
-from moviestrip.evaluation.statistics import Interval, interval, paired_difference
+from moviestrip.evaluation.statistics import Interval, expanded_ends, interval, paired_difference
 from moviestrip.geometry import procrustes_align
 from moviestrip.skeleton import COMMON_14, indices_of
 from moviestrip.tables import CLIPS, LABELS
@@ -417,7 +417,7 @@ def rank_correlation(
     """Spearman's correlation of two rankings of the same models, with its interval, and how many models.
 
     Both are `VALUES` of one metric. Moments are drawn in each by itself; training seeds in both at once, because it is
-    the same model that both look at.
+    the same model that both look at. The side of fewer moments says how far the interval is expanded, at most to 1.
     """
     shared = sorted(set(first["variant"]) & set(second["variant"]))
     sides = [_Side.of(table, shared) for table in (first, second)]
@@ -432,9 +432,10 @@ def rank_correlation(
         for side in sides
     ]
     found = _spearman(*resampled)
-    half = percent / 2
-    low, high = np.nanpercentile(found, [50 - half, 50 + half]) if np.isfinite(found).any() else (np.nan, np.nan)
-    return Interval(float(_spearman(*means)[0]), float(low), float(high)), len(shared)
+    known = float(_spearman(*means)[0])
+    ends = expanded_ends(known, found, min(side.moments for side in sides), percent, drawn)
+    low, high = np.clip(ends, -1, 1)
+    return Interval(known, float(low), float(high)), len(shared)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from scipy.stats import bootstrap
 
 from moviestrip.errors import FatalError
 from moviestrip.evaluation.metrics import center_on_hips
-from moviestrip.evaluation.statistics import Interval
+from moviestrip.evaluation.statistics import Interval, expanded_ends
 from moviestrip.figures.draw import SERIES, Picture
 from moviestrip.figures.labels import LineEnd, leave_room, name_lines, room_for, settled
 from moviestrip.figures.svg import INK, RULE, drawing, to_svg
@@ -87,7 +87,7 @@ def correlation(
     percent: float = 95,
     seed: int = 0,
 ) -> Interval:
-    """Pearson's correlation over all frames of some clips; its interval is of resampled groups of clips.
+    """Pearson's correlation over all frames of some clips; its interval is of resampled groups of clips, within 1.
 
     NaN where either side never changes, and for the ends where there are fewer than two groups.
     """
@@ -100,15 +100,15 @@ def correlation(
     found = float(_pearson(sums.sum(0)))
     if len(names) < 2 or samples == 0 or not np.isfinite(found):
         return Interval(found, np.nan, np.nan)
-    ends = bootstrap(
+    again = bootstrap(
         (np.arange(len(names)),),
         lambda drawn, axis: _pearson(sums[drawn.astype(int)].sum(-2)),
         n_resamples=samples,
-        confidence_level=percent / 100,
         method="percentile",
         rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(found, float(ends.low), float(ends.high))
+    ).bootstrap_distribution
+    low, high = np.clip(expanded_ends(found, again, len(names), percent), -1, 1)
+    return Interval(found, float(low), float(high))
 
 
 def _pearson(sums: Float[np.ndarray, "*batch 6"]) -> Float[np.ndarray, "*batch"]:

@@ -7,7 +7,9 @@ A claim can be compared where every run judges it: it holds, fails or is undecid
 - `contradict`: it holds in one run and fails in another.
 
 Together, a cell is the mean of the runs' cells. One resample draws runs as a run's own draws training seeds, and of
-each drawn run its clips, so that what differs from seed to seed widens the interval. A few runs widen it too little.
+each drawn run its clips, so that what differs from seed to seed widens the interval; that runs and clips are few widens
+it further (`statistics.expansion`). It is too wide where runs differ by no more than their clips make them: these are
+then drawn twice.
 """
 
 import os
@@ -23,9 +25,10 @@ import pandas as pd
 from jaxtyping import Float
 
 from moviestrip.errors import ConfigError
+from moviestrip.evaluation.statistics import Expansion, expansion
 from moviestrip.papers.claims import ENDS, FAILS, HOLDS, UNDECIDED, judge_claims
 from moviestrip.papers.printed import CELL_KEY
-from moviestrip.papers.resamples import Resamples
+from moviestrip.papers.resamples import Drawn, Resamples
 from moviestrip.papers.worlds import Setting
 from moviestrip.provenance import flat_settings, read_record
 
@@ -147,14 +150,22 @@ class PooledResamples:
         if len(samples) > 1:
             raise ConfigError(f"evaluation.bootstrap_samples: the runs have {sorted(samples)}; they must be equal")
         self._runs = [(run.resamples, _numbers(run.tables)) for run in runs]
+        self._percent = runs[0].setting.interval_percent
         random = np.random.default_rng([len(runs), zlib.crc32(b"runs")])
         shares = np.full(len(runs), 1 / len(runs))
         self._weights = random.multinomial(len(runs), shares, size=samples.pop()) / len(runs)
 
-    def of(self, cell: Mapping[Hashable, object], number: float) -> Float[np.ndarray, " samples"]:
+    def of(self, cell: Mapping[Hashable, object], number: float) -> Drawn:
         key = tuple(cell[name] for name in CELL_KEY)
-        drawn = np.stack([resamples.of(cell, numbers[key]) for resamples, numbers in self._runs], axis=1)
-        return np.where(self._weights > 0, drawn * self._weights, 0).sum(axis=1)
+        of_runs = [resamples.of(cell, numbers[key]) for resamples, numbers in self._runs]
+        drawn = np.stack([each.values for each in of_runs], axis=1)
+        mean = np.where(self._weights > 0, drawn * self._weights, 0).sum(axis=1)
+        groups = [each.groups for each in of_runs]
+        return Drawn(mean, sum(groups) if min(groups) > 1 else 0)
+
+    def expansion(self, again: Float[np.ndarray, " samples"], groups: int) -> Expansion:
+        """As that of one run; runs stand in the seeds' place."""
+        return expansion(again, groups, self._percent, self._weights)
 
 
 def _numbers(table: pd.DataFrame) -> dict[tuple[Any, ...], float]:

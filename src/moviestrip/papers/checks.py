@@ -12,6 +12,12 @@ value, and binds the key of its own name. A check that begins with 'manual:' can
 
 Every number is an array: first what the table says, then the same cell in each resample, if there are any. A check
 becomes margins, one a relation: by how much it is true, so that what is below zero is false.
+
+Resamples of few groups lie too close together (`evaluation/statistics.py`). A relation is therefore read twice: as
+drawn, which tells by what factor its margin has to be expanded, and with each of its cells moved by that factor. For
+sums, differences and products with constants that expands the margin itself, exactly and still in pairs. A minimum,
+a maximum, a size or a count of relations is taken of moved cells, as it is of cells. Where cells have different
+numbers of groups, the smallest is taken for all: too careful by a little for cells of two datasets, drawn apart.
 """
 
 import itertools
@@ -19,13 +25,15 @@ import math
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
 from moviestrip.errors import FatalError
+from moviestrip.evaluation.statistics import Expansion
+from moviestrip.papers.resamples import Drawn
 
 Numbers = Float[np.ndarray, " numbers"]
 Row = Mapping[Hashable, object]
@@ -38,10 +46,19 @@ FUNCTIONS: Mapping[str, Callable[[Sequence[Numbers]], Numbers]] = {
     "sum": lambda values: np.sum(np.broadcast_arrays(*values), axis=0),
     "abs": lambda values: np.abs(values[0]),
 }
+AS_DRAWN = Expansion(1.0, math.inf)
 RELATIONS = ("<", "<=", ">", ">=")
 TOKEN = re.compile(r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<sign><=|>=|[-<>+*(),]))")
 MODIFIER = re.compile(r"\s(on|with|for)\s")
 SLACK = 1e-9  # decimals such as 0.6 * 27.3 have no exact binary form
+
+
+class Resampled(Protocol):
+    """The cells of one run, or of several, in every resample."""
+
+    def of(self, cell: Row, number: float) -> Drawn: ...
+
+    def expansion(self, again: Float[np.ndarray, " samples"], groups: int) -> Expansion: ...
 
 
 class NoNumber(Exception):  # noqa: N818 - not an error: a cell that has no number, or none yet
@@ -59,6 +76,7 @@ class Margin:
     Attributes:
         text: the relation as written, with the names that its modifiers bound.
         clips: of the cell that is a mean of the fewest; 0 where none is told.
+        freedom: degrees of freedom by which its resamples were expanded.
     """
 
     values: Numbers
@@ -66,6 +84,7 @@ class Margin:
     unit: str
     text: str = ""
     clips: int = 0
+    freedom: float = math.inf
 
     def holds(self) -> Bool[np.ndarray, " numbers"]:
         return self.values > 0 if self.strict else self.values >= -SLACK
@@ -86,10 +105,11 @@ class Reading:
 
 
 class Found(NamedTuple):
-    """A cell's numbers and the rows of tables that have it."""
+    """A cell's numbers as drawn, the rows of tables that have it, and how many groups of clips were drawn."""
 
     numbers: Numbers
     rows: list[Row]
+    groups: int
 
 
 class Cells:
@@ -100,17 +120,18 @@ class Cells:
         table: pd.DataFrame,
         paper: str,
         value: str,
-        resample: Callable[[Row, float], Numbers] | None = None,
+        resamples: Resampled | None = None,
         takes_first: bool = False,
     ):
         """
         Args:
             table: with the columns of `papers.printed.CELL_KEY`.
             value: names its column of numbers.
-            resample: from a row and its number to the same cell in every resample.
+            resamples: the same cells in every resample.
             takes_first: of tables that differ; printed ones must not, ours may, where their protocols do.
         """
-        self.paper, self.value, self.resample, self.takes_first = paper, value, resample, takes_first
+        self.paper, self.value, self.resamples, self.takes_first = paper, value, resamples, takes_first
+        self._drawn: dict[tuple[str, str, float], Drawn] = {}
         self.rows: dict[tuple[str, str], list[Row]] = {}
         for row in table[table["paper"] == paper].to_dict("records"):
             self.rows.setdefault((row["metric"], row["row_id"]), []).append(row)
@@ -130,12 +151,31 @@ class Cells:
         if len(set(numbers)) > 1 and not self.takes_first:
             raise FatalError(f"claims: {self.paper} has {sorted(numbers)} for {place}; tell them apart with table=")
         number = numbers[0]
-        again = self.resample(filled[0], number) if self.resample else np.zeros(0)
-        return Found(np.concatenate([[number], again]), filled)
+        drawn = self._draw(filled[0], number, place)
+        return Found(np.concatenate([[number], drawn.values]), filled, drawn.groups)
+
+    def _draw(self, row: Row, number: float, place: str) -> Drawn:
+        if self.resamples is None:
+            return Drawn(np.zeros(0), 0)
+        key = (place, str(row["table"]), number)
+        if key not in self._drawn:
+            self._drawn[key] = self.resamples.of(row, number)
+        return self._drawn[key]
+
+    def expansion(self, numbers: Numbers, groups: int) -> Expansion:
+        """How far to move the resamples of a number that was made of cells."""
+        if self.resamples is None:
+            return AS_DRAWN
+        return self.resamples.expansion(numbers[1:], groups)
 
 
 def _is_number(value: object) -> bool:
     return value not in ("", None) and not math.isnan(float(str(value)))
+
+
+def moved(numbers: Numbers, by: Expansion) -> Numbers:
+    """The first number, and its resamples away from it."""
+    return np.concatenate([numbers[:1], by.of(float(numbers[0]), numbers[1:])])
 
 
 def label(metric: str, row_id: str, keys: Mapping[str, str]) -> str:
@@ -151,8 +191,18 @@ def read_check(check: str, cells: Cells) -> Reading:
         body, bindings = _modifiers(clause)
         for bound in bindings:
             for relation in _split(body, " and "):
-                reading.margins += _Relation(relation, bound, cells, reading).margins()
+                reading.margins += _margins_of(relation, bound, cells, reading)
     return reading
+
+
+def _margins_of(text: str, bound: Mapping[str, str], cells: Cells, reading: Reading) -> list[Margin]:
+    """By how much each comparison of a relation is true, its cells moved by the widest factor of any."""
+    as_drawn = _Relation(text, bound, cells, reading)
+    margins = as_drawn.margins()
+    if not margins or not as_drawn.groups:
+        return margins
+    found = [cells.expansion(margin.values, min(as_drawn.groups)) for margin in margins]
+    return _Relation(text, bound, cells, reading, max(found, key=lambda each: each.factor)).margins()
 
 
 def _split(text: str, separator: str) -> list[str]:
@@ -201,10 +251,14 @@ def _key_value(pair: str) -> tuple[str, str]:
 class _Relation:
     """Recursive descent over one relation, with the names its modifiers bound."""
 
-    def __init__(self, text: str, bound: Mapping[str, str], cells: Cells, reading: Reading):
+    def __init__(
+        self, text: str, bound: Mapping[str, str], cells: Cells, reading: Reading, expansion: Expansion = AS_DRAWN
+    ):
         self.text, self.at, self.bound, self.cells, self.reading = text, 0, bound, cells, reading
+        self.expansion = expansion
         self.unit = ""
         self.clips: list[int] = []  # behind every cell so far
+        self.groups: list[int] = []  # likewise, of those that were drawn again
         self.complete = True  # every cell so far has a number
         self.counts = False  # a sum of relations that hold: its margin is a number of relations
 
@@ -216,7 +270,8 @@ class _Relation:
         if not self.complete:
             return []
         unit, clips = "relations" if self.counts else self.unit, min(self.clips, default=0)
-        return [replace(margin, unit=unit, clips=clips) for margin in result]
+        freedom = self.expansion.freedom
+        return [replace(margin, unit=unit, clips=clips, freedom=freedom) for margin in result]
 
     def _relation(self) -> Numbers | list[Margin]:
         """A chain of comparisons as margins; without any, the value of the sum."""
@@ -301,10 +356,12 @@ class _Relation:
             return np.array([math.nan])
         self.unit = str(found.rows[0].get("unit", ""))
         self.clips += [int(clips)] if (clips := str(found.rows[0].get("clips"))).isdigit() else []
+        self.groups += [found.groups] if len(found.numbers) > 1 else []
         place = label(metric, row_id, keys)
-        self.reading.cells[place], self.reading.rows[place] = found.numbers, found.rows[0]
+        own = self.cells.expansion(found.numbers, found.groups)
+        self.reading.cells[place], self.reading.rows[place] = moved(found.numbers, own), found.rows[0]
         self.reading.tables |= {f"{row['paper']}-{row['table']}": None for row in found.rows}
-        return found.numbers
+        return moved(found.numbers, self.expansion)
 
     def _peek(self) -> str:
         match = TOKEN.match(self.text, self.at)

@@ -1,12 +1,13 @@
 """Judges what the papers claim, on their printed numbers and on ours, by the language of `checks.py`.
 
 On printed numbers a claim holds or fails. Ours are estimates: each relation of a claim has a margin, by how much it
-is true, and the margins of all resamples of clips and training seeds. One draw serves every cell of a dataset, so
-that a margin is a paired difference.
+is true, and the margins of all resamples of clips and training seeds, expanded where these are few. One draw serves
+every cell of a dataset, so that a margin is a paired difference.
 
 - `holds`: every relation's interval is above zero. Each is a test of its own, so that many need no correction.
 - `fails`: some relation's interval is below zero. Among many relations one is unlucky, so that here all intervals
-  are widened until they hold together (max-t).
+  are widened until they hold together (max-t): the chance that this leaves to each relation alone is read off the
+  resamples, and asked of its Student's t.
 - `undecided`: neither; the interval crosses the boundary.
 - `pending`: a cell has no number yet, and what is known does not fail. `not applicable`: a cell never will have one,
   because the paper only cites it. Neither has an effect: the margin of what can be compared is told in the reason.
@@ -19,15 +20,15 @@ the lowest end of the relations' intervals, high the lowest of their widened upp
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from moviestrip.errors import ConfigError
+from moviestrip.evaluation.statistics import percentile_ends, student_by_normal
 from moviestrip.papers.audit import notes_of_claim
 from moviestrip.papers.cells import cell_id
-from moviestrip.papers.checks import MANUAL, Cells, Margin, NoNumber, Numbers, Reading, Row, read_check
+from moviestrip.papers.checks import MANUAL, Cells, Margin, NoNumber, Numbers, Reading, Resampled, Row, read_check
 from moviestrip.papers.investigations import Comparison, Shortfall, investigation_of, shortfall
 from moviestrip.papers.printed import PAPERS, printed_claims, printed_tables
 from moviestrip.papers.table import PRINTED_UNITS, summary_of
@@ -38,12 +39,6 @@ NOT_APPLICABLE, NOT_IN_TABLES = "not applicable", "not in tables"
 MISSED = (FAILS, UNDECIDED)  # judged, and not found to hold
 ENDS = ("effect", "low", "high")
 NO_CLIP = "no test clip of "  # how the note of a cell begins whose action nobody does here
-
-
-class Resampled(Protocol):
-    """The cells of one run, or of several, in every resample."""
-
-    def of(self, cell: Mapping[Hashable, object], number: float) -> Numbers: ...
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ class Verdict:
 
 
 def _with_ends(numbers: Numbers, percent: float) -> str:
-    low, high = _ends(numbers[1:], percent)
+    low, high = percentile_ends(numbers[1:], percent)
     return f"{numbers[0]:.10g}" + ("" if math.isnan(low) else f" ({low:.4g} to {high:.4g})")
 
 
@@ -143,19 +138,15 @@ def _bounds(margins: Sequence[Margin], percent: float) -> tuple[list[float], lis
     """Lower ends of the margins' own percentile intervals, and upper ends that hold for all of them together."""
     drawn = np.stack(np.broadcast_arrays(*(margin.values for margin in margins)))
     point, again = drawn[:, :1], drawn[:, 1:]
-    lows = [_ends(row, percent)[0] for row in again]
+    lows = [percentile_ends(row, percent)[0] for row in again]
     spread = np.array([np.nanstd(row) if np.isfinite(row).any() else math.nan for row in again])[:, None]
     upward = np.divide(again - point, spread, out=np.zeros_like(again), where=spread > 0)
     farthest = np.nan_to_num(upward, nan=-math.inf).max(axis=0)
-    highs = point[:, 0] + np.percentile(farthest, 50 + percent / 2) * spread[:, 0]
-    return lows, highs.tolist()
-
-
-def _ends(numbers: Numbers, percent: float) -> tuple[float, float]:
-    if not np.isfinite(numbers).any():
-        return math.nan, math.nan
-    low, high = np.nanpercentile(numbers, [50 - percent / 2, 50 + percent / 2])
-    return float(low), float(high)
+    reach = np.percentile(farthest, 50 + percent / 2)
+    beyond = np.mean(upward[(spread > 0)[:, 0]] >= reach) if (spread > 0).any() else 0.0
+    alone = max(percent, 100 - 200 * beyond)  # the interval that each of them has when all have one of `percent`
+    further = [student_by_normal(each.freedom, alone) / student_by_normal(each.freedom, percent) for each in margins]
+    return lows, (point[:, 0] + reach * spread[:, 0] * further).tolist()
 
 
 def _never_ours(reading: Reading) -> list[NoNumber]:
@@ -209,9 +200,8 @@ def judge_claims(
     """
     printed = printed_tables()
     own = _with_absent_tables(ours, printed)
-    resample = None if resamples is None else resamples.of
     both = {
-        paper: (Cells(printed, paper, "number"), Cells(own, paper, "ours", resample, takes_first=True))
+        paper: (Cells(printed, paper, "number"), Cells(own, paper, "ours", resamples, takes_first=True))
         for paper in PAPERS
     }
     claims = printed_claims().to_dict("records")

@@ -2,11 +2,16 @@
 
 What a claim compares must share its luck: in one resample every cell of a dataset is measured on the same drawn
 groups of clips, and every cell of the run on the same drawn seeds. Their differences are then paired.
+
+These numbers are plain resamples: of few groups they lie too close together. Whoever takes percentiles first moves
+them away from the estimate by `Resamples.expansion`, and numbers that are compared by one factor, or they would no
+longer share their luck.
 """
 
 import zlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +19,7 @@ from jaxtyping import Float, Int
 
 from moviestrip.errors import FatalError
 from moviestrip.evaluation.protocols import protocol_named
+from moviestrip.evaluation.statistics import Expansion, expansion
 from moviestrip.papers.table import KINDS, metric_in_scores, plain_action, protocol_in
 from moviestrip.papers.worlds import Setting, stand_in, variant_of
 
@@ -30,6 +36,13 @@ class _Draws:
     counts: Float[np.ndarray, "samples clips"]
 
 
+class Drawn(NamedTuple):
+    """A cell in every resample, and of how many groups of clips; NaN throughout where fewer than two were scored."""
+
+    values: Float[np.ndarray, " samples"]
+    groups: int
+
+
 class Resamples:
     """The scores of a run, resampled; the same scores and setting give the same numbers, bit for bit."""
 
@@ -43,11 +56,11 @@ class Resamples:
         self._seed_counts = self._draw("seeds", len(self._seeds))
         self._draws = {str(name): self._draws_of(str(name), part) for name, part in scores.groupby("dataset")}
 
-    def of(self, cell: Mapping[Hashable, object], number: float) -> Float[np.ndarray, " samples"]:
-        """A cell of a table in every resample; NaN throughout where fewer than two groups of clips were scored."""
+    def of(self, cell: Mapping[Hashable, object], number: float) -> Drawn:
+        """A cell of a table in every resample."""
         unknown = np.full(self.samples, np.nan)
         if not cell["kind"]:
-            return unknown  # a row of dataset statistics is counted, not sampled
+            return Drawn(unknown, 0)  # a row of dataset statistics is counted, not sampled
         chosen = self._chosen(pd.Series(dict(cell)))
         draws = self._draws[chosen["dataset"].iloc[0]]
         values, weights = np.full((len(self._seeds), len(draws.clips)), np.nan), np.zeros(len(draws.clips))
@@ -61,9 +74,12 @@ class Resamples:
                 f"claims: {cell['paper']}-{cell['table']} has {number:.6g} for {cell['metric']} of {cell['row_id']} on "
                 f"{cell['dataset']}, its scores give {found:.6g}; make the tables again"
             )
-        if len(np.unique(draws.group[np.isfinite(values).any(0)])) < 2:
-            return unknown
-        return _means(values, weights, self._seed_counts, draws.counts)
+        groups = len(np.unique(draws.group[np.isfinite(values).any(0) & (weights > 0)]))
+        return Drawn(unknown if groups < 2 else _means(values, weights, self._seed_counts, draws.counts), groups)
+
+    def expansion(self, again: Float[np.ndarray, " samples"], groups: int) -> Expansion:
+        """How far to move what was made of cells, the fewest groups behind any of which are given."""
+        return expansion(again, groups, self.setting.interval_percent, self._seed_counts)
 
     def _chosen(self, cell: pd.Series) -> pd.DataFrame:
         """The scores behind a cell, as its table chose them."""

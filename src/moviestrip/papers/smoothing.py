@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from moviestrip.config import VariantSettings
+from moviestrip.evaluation.statistics import percentile_ends
 from moviestrip.papers.cells import cell_id
-from moviestrip.papers.checks import Cells, Numbers
+from moviestrip.papers.checks import Cells, moved
 from moviestrip.papers.layout import METRIC_TITLES
 from moviestrip.papers.resamples import Resamples
 from moviestrip.papers.table import INPUT_FRAMES
@@ -68,7 +69,7 @@ def against_smoothing(
     rows: list[dict[str, object]] = []
     for table in tables:
         cells = table[(table["horizon"] == "") & (table["kind"] != "") & (table["metric"] != INPUT_FRAMES)]
-        numbers = Cells(cells, str(table["paper"].iat[0]), "ours", resamples.of)
+        numbers = Cells(cells, str(table["paper"].iat[0]), "ours", resamples)
         for pair in _pairs(cells.to_dict("records"), variants, backbones, validation_errors):
             rows.append(_compared(*pair, numbers, percent))
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -105,8 +106,10 @@ def _column(cell: Cell) -> tuple[object, object]:
 
 def _compared(learned: Cell, smoothed: Cell, numbers: Cells, percent: float) -> dict[str, object]:
     metric, place = str(learned["metric"]), {"dataset": str(learned["dataset"])}
-    ours, theirs = (numbers.find(metric, str(cell["row_id"]), place).numbers for cell in (learned, smoothed))
-    difference, low, high = _interval(ours - theirs, percent)
+    ours, theirs = (numbers.find(metric, str(cell["row_id"]), place) for cell in (learned, smoothed))
+    drawn = ours.numbers - theirs.numbers
+    differences = moved(drawn, numbers.expansion(drawn, min(ours.groups, theirs.groups)))
+    low, high = percentile_ends(differences[1:], percent)
     gain = (low, high) if learned["better"] == "higher" else (-high, -low)
     return {
         "table": f"{learned['paper']}-{learned['table']}",
@@ -114,24 +117,15 @@ def _compared(learned: Cell, smoothed: Cell, numbers: Cells, percent: float) -> 
         "title": learned["row"],
         "baseline": smoothed["row_id"],
         **{name: learned[name] for name in ("dataset", "metric", "unit")},
-        "learned": ours[0],
-        "smoothed": theirs[0],
-        "difference": difference,
+        "learned": ours.numbers[0],
+        "smoothed": theirs.numbers[0],
+        "difference": differences[0],
         "low": low,
         "high": high,
         "verdict": BETTER if gain[0] > 0 else WORSE if gain[1] < 0 else UNDECIDED,
         **{name: learned[name] for name in ("clips", "seeds")},
         "cell": cell_id(learned),
     }
-
-
-def _interval(numbers: Numbers, percent: float) -> tuple[float, float, float]:
-    """The first number, and the ends of the others' percentile interval; NaN ends where none is known."""
-    again = numbers[1:]
-    if not np.isfinite(again).any():
-        return float(numbers[0]), np.nan, np.nan
-    low, high = np.nanpercentile(again, [50 - percent / 2, 50 + percent / 2])
-    return float(numbers[0]), float(low), float(high)
 
 
 def summary(compared: pd.DataFrame) -> list[str]:
