@@ -39,13 +39,13 @@ def coverage(draw: Callable[[np.random.Generator], np.ndarray], trials: int = 20
 
 @pytest.mark.parametrize("groups", [2, 3, 6, 12, 40])
 def test_95_percent_are_95_percent_however_few_groups_there_are(groups: int):
-    """The standard error of 200 trials is 1.5 points; the plain percentile interval covers 50, 72, 85, 91, 94 %."""
+    """The standard error of 200 trials is 1.5 points; the plain percentile interval covers 50, 72, 85, 90, 93 %."""
     assert 0.915 <= coverage(lambda rng: rng.normal(0, 1, (1, groups))) <= 0.985
 
 
 @pytest.mark.parametrize(("groups", "least"), [(3, 0.82), (6, 0.84), (12, 0.87), (40, 0.88)])
 def test_skewed_values_are_covered_as_often_as_a_mean_allows(groups: int, least: float):
-    """Exponential errors: Student's own interval covers 88, 90, 91, 93 %; the plain percentile 66, 80, 88, 92 %."""
+    """Exponential errors: Student's own interval covers 88, 88, 91, 93 %; the plain percentile 67, 79, 89, 92 %."""
     assert coverage(lambda rng: rng.exponential(1, (1, groups)) - 1) >= least
 
 

@@ -69,7 +69,7 @@ def test_ours_may_be_read_as_the_mean_up_to_a_horizon_where_warping_is_the_other
         assert said == bool(lower) and "mean over frames" not in caption_of(plain, Setting.of(config()))
     drawn = Resamples(both, Setting.of(chosen))
     cell = build_table("phd", "8", both, None, Setting.of(chosen)).assign(kind="ours").iloc[0].to_dict()
-    assert np.isfinite(drawn.of(cell, cell["ours"])).all()
+    assert np.isfinite(drawn.of(cell, cell["ours"]).values).all()
 
 
 def test_hmmr_5_takes_past_and_present_from_the_dynamics(scores):
