@@ -9,7 +9,6 @@ import hashlib
 from pathlib import Path
 from typing import Protocol
 
-import flatbuffers
 import numpy as np
 import torch
 from ai_edge_litert import schema_py_generated as tflite
@@ -23,6 +22,7 @@ from moviestrip.features.residual import ResNet50, load_spin_weights
 from moviestrip.features.residual_v2 import load_hmr_weights
 from moviestrip.parts import part_file
 from moviestrip.pose.blazepose import Network
+from moviestrip.pose.litert_graph import reduced
 from moviestrip.pose.tensorflow_graph import one_thread
 from moviestrip.storage import digest_file
 
@@ -57,13 +57,13 @@ class BlazePoseBackbone:
         weights = part_file(f"blazepose-{variant}").read_bytes()
         self.name = f"blazepose-{variant}"
         self.digest = hashlib.sha256(weights).hexdigest()
-        model, self.dimension = with_feature_output(weights)
-        self._network = Network(model)
+        self._network = Network(reduced(weights, lambda graph: [feature_tensor(graph)]))
+        self.dimension = int(np.prod(self._network.output_shapes[0]))
 
     def __call__(self, crops: Crops) -> Float[np.ndarray, "crops dimension"]:
         phi = np.empty((len(crops), self.dimension), np.float32)
         for row, crop in zip(phi, crops, strict=True):
-            row[:] = self._network(crop.astype(np.float32) / 255)[-1].reshape(-1)
+            row[:] = self._network(crop.astype(np.float32) / 255)[0].reshape(-1)
         return phi
 
 
@@ -117,18 +117,6 @@ def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> B
         network_v2, digest = load_hmr_weights(checkpoint)
         return ConvolutionalBackbone(name, network_v2, residual_v2.FEATURES, digest, SYMMETRIC)
     raise ConfigError(f"features.backbone: '{name}' is not known")
-
-
-def with_feature_output(weights: bytes) -> tuple[bytes, int]:
-    """BlazePose's landmark network with the input of its 3D layer as a further, last output, and its size."""
-    model = tflite.ModelT.InitFromObj(tflite.Model.GetRootAsModel(weights, 0))
-    graph = model.subgraphs[0]
-    feature = feature_tensor(graph)
-    graph.outputs = [*graph.outputs, feature]
-    model.signatureDefs = []
-    builder = flatbuffers.Builder(len(weights))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output()), int(np.prod(graph.tensors[feature].shape))
 
 
 def feature_tensor(graph: tflite.SubGraphT) -> int:

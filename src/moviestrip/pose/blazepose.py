@@ -17,6 +17,7 @@ from ai_edge_litert.interpreter import Interpreter
 from jaxtyping import Float, UInt8
 
 from moviestrip.parts import part_file
+from moviestrip.pose.litert_graph import outputs_named, reduced
 
 FINDER_SIDE_PX = 224
 FINDER_STRIDES_PX = (8, 16, 32, 32, 32)
@@ -26,6 +27,7 @@ FINDER_MINIMUM_SCORE = 0.5
 SAME_PERSON_OVERLAP = 0.3
 
 LANDMARK_SIDE_PX = 256
+LANDMARK_OUTPUTS = ("Identity", "Identity_1", "Identity_3")  # landmarks, presence, heat maps
 LANDMARKS = 39  # 33 of the body, 2 that define the next region, 4 unused
 BODY_LANDMARKS = 33
 HIP_CENTRE, BODY_EDGE = 33, 34
@@ -74,7 +76,9 @@ class Network:
         self._interpreter = Interpreter(**source, num_threads=1)
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]["index"]
-        self._outputs = [detail["index"] for detail in self._interpreter.get_output_details()]
+        outputs = self._interpreter.get_output_details()
+        self._outputs = [detail["index"] for detail in outputs]
+        self.output_shapes = [tuple(detail["shape"]) for detail in outputs]
 
     def __call__(self, values: np.ndarray) -> list[np.ndarray]:
         self._interpreter.set_tensor(self._input, values[None].astype(np.float32, copy=False))
@@ -112,13 +116,14 @@ class LandmarkNetwork:
     """Places landmarks on the person in a region."""
 
     def __init__(self, variant: str = "full"):
-        self._network = Network(part_file(f"blazepose-{variant}"))
+        weights = part_file(f"blazepose-{variant}").read_bytes()
+        self._network = Network(reduced(weights, outputs_named(*LANDMARK_OUTPUTS)))
 
     def __call__(self, frame: UInt8[np.ndarray, "height width 3"], region: Region) -> Landmarks | None:
         """Landmarks in pixels of the frame, or None when the network sees no person there."""
         to_frame = region_to_frame(region, LANDMARK_SIDE_PX)
         crop = region_crop(frame, to_frame, LANDMARK_SIDE_PX)
-        values, presence, _, heat_maps, _ = self._network(crop.astype(np.float32) / 255)
+        values, presence, heat_maps = self._network(crop.astype(np.float32) / 255)
         score = float(presence[0])
         if not score >= LANDMARK_MINIMUM_SCORE:
             return None
