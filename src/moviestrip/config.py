@@ -854,6 +854,9 @@ class VariantSettings(Section):
     backbone: BackboneName | None = Field(None, description="Features it reads; empty for `features.backbone`.")
     frame_stride: int = Field(1, ge=1, description="Reads every n-th frame only (TCMR's Table 8: 2).")
     clip_frames: int | None = Field(None, ge=4, description="Frames of a training window; empty for scale.clip_frames.")
+    batch_clips: int | None = Field(
+        None, ge=1, description="Clips a batch; empty for scale.batch_clips, the same for every variant."
+    )
     learning_rate: float | None = Field(
         None, gt=0, description="Of its encoder; empty for scale.learning_rate, the same for every variant."
     )
@@ -892,8 +895,9 @@ class VariantSettings(Section):
         return self.encoder == "none" and self.smoothing != "none"
 
     def scaled(self, scale: ScaleSettings) -> ScaleSettings:
-        """The scale with the learning rate that this variant has for itself."""
-        return scale if self.learning_rate is None else scale.model_copy(update={"learning_rate": self.learning_rate})
+        """The scale with what this variant has for itself."""
+        own = {"learning_rate": self.learning_rate, "batch_clips": self.batch_clips}
+        return scale.model_copy(update={key: value for key, value in own.items() if value is not None})
 
     @model_validator(mode="after")
     def _keys_agree(self) -> "VariantSettings":

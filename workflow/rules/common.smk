@@ -138,6 +138,14 @@ def all_features(backbone, datasets, occluded=False):
     return [str(RUN.complete(kind, f"{dataset}{suffix}")) for dataset in datasets]
 
 
+def is_tested_on_only(backbone, dataset):
+    """Whether no model that reads a backbone's features is trained on a dataset that holds clips out for tests."""
+    return dataset in TEST_DATASETS and not any(
+        BACKBONE_OF[name] == backbone and dataset in trained_on(name)
+        for name in TRAINED
+    )
+
+
 def learning_features(variant):
     """Features that a variant learns from, occluded copies among them where it wants them."""
     backbone, datasets = BACKBONE_OF[variant], trained_on(variant)

@@ -25,8 +25,14 @@ rule features:
             "features.jitter_scale_octaves",
             "seed",
         ),
+        clips=lambda wildcards: (
+            " --held-out-only"
+            if is_tested_on_only(wildcards.backbone, wildcards.dataset)
+            else ""
+        ),
     shell:
-        "moviestrip features {wildcards.dataset} {wildcards.shard} --run {ROOT} --settings {params.settings:q} 2> {log}"
+        "moviestrip features {wildcards.dataset} {wildcards.shard}{params.clips} --run {ROOT}"
+        " --settings {params.settings:q} 2> {log}"
 
 
 rule occluded_features:

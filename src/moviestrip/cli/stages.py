@@ -194,6 +194,7 @@ def features(
         str | None, typer.Option(help="Network that turns crops into phi. [default: features.backbone]")
     ] = None,
     occluded: Annotated[bool, typer.Option("--occluded", help="Of occluded copies of its training clips.")] = False,
+    held_out_only: Annotated[bool, typer.Option("--held-out-only", help="Without its training clips.")] = False,
     run: Run = None,
     settings: SettingsJson = None,
     config: ConfigFiles = None,
@@ -202,7 +203,7 @@ def features(
     job = job_of(run, settings, config, dataset)
     if backbone is not None:
         job = stages.Job(job.run, job.settings.with_backbone(backbone))
-    stages.features(job, dataset, shard, occluded)
+    stages.features(job, dataset, shard, occluded, held_out_only)
 
 
 @app.command("import-features", rich_help_panel="Stages")

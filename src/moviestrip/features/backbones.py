@@ -68,13 +68,21 @@ class BlazePoseBackbone:
 
 
 class ConvolutionalBackbone:
-    """The pooled features of a network that takes 224 px pictures, centred and scaled."""
+    """The pooled features of a network that takes centred and scaled pictures."""
 
-    input_px = 224
     crop_share = 1.0
 
-    def __init__(self, name: str, network: nn.Module, dimension: int, digest: str, pixels: Normalisation = IMAGENET):
+    def __init__(
+        self,
+        name: str,
+        network: nn.Module,
+        dimension: int,
+        digest: str,
+        pixels: Normalisation = IMAGENET,
+        input_px: int = 224,
+    ):
         self.name = name
+        self.input_px = input_px
         self.dimension = dimension
         self.digest = digest
         self._network = network.eval()
@@ -95,10 +103,10 @@ def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> B
         return BlazePoseBackbone(name.removeprefix("blazepose-"))
     if name == "efficientnet-lite0":
         weights = part_file(name)
-        return ConvolutionalBackbone(name, load_efficientnet(weights), efficient.FEATURES, digest_file(weights))
+        return _efficient(name, load_efficientnet(weights), digest_file(weights))
     if name == "efficientnet-lite0-random":
         with one_thread():
-            return ConvolutionalBackbone(name, random_efficientnet(seed), efficient.FEATURES, f"random-{seed}")
+            return _efficient(name, random_efficientnet(seed), f"random-{seed}")
     if name == "resnet50-random":
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -117,6 +125,10 @@ def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> B
         network_v2, digest = load_hmr_weights(checkpoint)
         return ConvolutionalBackbone(name, network_v2, residual_v2.FEATURES, digest, SYMMETRIC)
     raise ConfigError(f"features.backbone: '{name}' is not known")
+
+
+def _efficient(name: str, network: efficient.EfficientNetLite0, digest: str) -> ConvolutionalBackbone:
+    return ConvolutionalBackbone(name, network, efficient.FEATURES, digest, input_px=efficient.INPUT_PX)
 
 
 def feature_tensor(graph: tflite.SubGraphT) -> int:

@@ -17,6 +17,7 @@ STAGES = (
 STEM_CHANNELS, FEATURES = 32, 1280
 NORM_EPSILON = 1e-3
 CLASSIFIER = ("_fc.weight", "_fc.bias")
+INPUT_PX = 128  # of its 224: a third of the time, for what only shows what such features lack
 BATCH_OF_NOISE = 8
 
 
@@ -60,7 +61,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """(N, 3, 224, 224) normalised pixels to (N, 1280) pooled features."""
+    """(N, 3, height, width) normalised pixels to (N, 1280) pooled features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,5 +100,5 @@ def random_efficientnet(seed: int) -> EfficientNetLite0:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1.0
-        network(torch.randn(BATCH_OF_NOISE, 3, 224, 224))
+        network(torch.randn(BATCH_OF_NOISE, 3, INPUT_PX, INPUT_PX))
     return network.eval()
