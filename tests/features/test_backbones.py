@@ -9,6 +9,7 @@ from ai_edge_litert import schema_py_generated as tflite
 
 from moviestrip.errors import ConfigError, StorageError
 from moviestrip.features import backbones, residual
+from moviestrip.features.efficient import random_efficientnet
 from moviestrip.parts import part_file
 from moviestrip.pose.blazepose import Network
 
@@ -71,6 +72,13 @@ def test_random_features_derive_from_the_seed_alone(crops, name, dimension):
     other = backbones.load_backbone(name, seed=6)(small)
     assert first.shape == (2, dimension) and np.isfinite(first).all()
     assert first.tobytes() == again.tobytes() != other.tobytes()
+
+
+def test_a_folded_network_is_the_same_function():
+    network = random_efficientnet(3)
+    pixels = torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        torch.testing.assert_close(network.folded()(pixels), network(pixels), atol=1e-5, rtol=1e-4)
 
 
 def test_random_features_tell_pictures_apart(crops):

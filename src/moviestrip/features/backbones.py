@@ -32,7 +32,7 @@ Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation
 SYMMETRIC = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # -1 to 1
 BLAZEPOSE_JOINTS_3D = "Identity_4"
-BATCH_CROPS = 16
+BATCH_CROPS = 8  # more leave the cache
 
 
 class Backbone(Protocol):
@@ -128,7 +128,7 @@ def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> B
 
 
 def _efficient(name: str, network: efficient.EfficientNetLite0, digest: str) -> ConvolutionalBackbone:
-    return ConvolutionalBackbone(name, network, efficient.FEATURES, digest, input_px=efficient.INPUT_PX)
+    return ConvolutionalBackbone(name, network.folded(), efficient.FEATURES, digest, input_px=efficient.INPUT_PX)
 
 
 def feature_tensor(graph: tflite.SubGraphT) -> int:

@@ -3,6 +3,7 @@
 ImageNet features know nothing of poses: they show how much of a result is owed to a feature trained for them.
 """
 
+import copy
 from pathlib import Path
 
 import torch
@@ -44,11 +45,11 @@ class InvertedResidual(nn.Module):
         self._expand_conv: nn.Module | None = None
         if expansion != 1:
             self._expand_conv = SameConv2d(channels, wide, 1)
-            self._bn0 = nn.BatchNorm2d(wide, NORM_EPSILON)
+            self._bn0: nn.Module = nn.BatchNorm2d(wide, NORM_EPSILON)
         self._depthwise_conv = SameConv2d(wide, wide, kernel, stride, groups=wide)
-        self._bn1 = nn.BatchNorm2d(wide, NORM_EPSILON)
+        self._bn1: nn.Module = nn.BatchNorm2d(wide, NORM_EPSILON)
         self._project_conv = SameConv2d(wide, output, 1)
-        self._bn2 = nn.BatchNorm2d(output, NORM_EPSILON)
+        self._bn2: nn.Module = nn.BatchNorm2d(output, NORM_EPSILON)
         self._adds = stride == 1 and channels == output
 
     def forward(self, values: Tensor) -> Tensor:
@@ -66,7 +67,7 @@ class EfficientNetLite0(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self._conv_stem = SameConv2d(3, STEM_CHANNELS, 3, 2)
-        self._bn0 = nn.BatchNorm2d(STEM_CHANNELS, NORM_EPSILON)
+        self._bn0: nn.Module = nn.BatchNorm2d(STEM_CHANNELS, NORM_EPSILON)
         blocks = []
         channels = STEM_CHANNELS
         for kernel, expansion, output, repeats, stride in STAGES:
@@ -75,13 +76,38 @@ class EfficientNetLite0(nn.Module):
                 channels = output
         self._blocks = nn.ModuleList(blocks)
         self._conv_head = SameConv2d(channels, FEATURES, 1)
-        self._bn1 = nn.BatchNorm2d(FEATURES, NORM_EPSILON)
+        self._bn1: nn.Module = nn.BatchNorm2d(FEATURES, NORM_EPSILON)
+
+    def folded(self) -> "EfficientNetLite0":
+        """The same function for prediction: normalisations become part of the convolutions before them.
+
+        Laid out with channels last, as convolutions of single channels want it.
+        """
+        network = copy.deepcopy(self).eval()
+        for block in network._blocks:
+            assert isinstance(block, InvertedResidual)
+            if isinstance(block._expand_conv, SameConv2d):
+                block._bn0 = _fold(block._expand_conv, block._bn0)
+            block._bn1 = _fold(block._depthwise_conv, block._bn1)
+            block._bn2 = _fold(block._project_conv, block._bn2)
+        network._bn0 = _fold(network._conv_stem, network._bn0)
+        network._bn1 = _fold(network._conv_head, network._bn1)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, pixels: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1280"]:
         values = nn.functional.relu6(self._bn0(self._conv_stem(pixels)))
         for block in self._blocks:
             values = block(values)
         return nn.functional.relu6(self._bn1(self._conv_head(values))).mean(dim=(2, 3))
+
+
+def _fold(convolution: SameConv2d, norm: nn.Module) -> nn.Identity:
+    """Give a convolution the effect of the normalisation after it, and return what is left of that."""
+    assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
+    factor = norm.weight.detach() / (norm.running_var + norm.eps).sqrt()
+    convolution.weight = nn.Parameter(convolution.weight.detach() * factor[:, None, None, None])
+    convolution.bias = nn.Parameter(norm.bias.detach() - norm.running_mean * factor)
+    return nn.Identity()
 
 
 def load_efficientnet(path: Path) -> EfficientNetLite0:

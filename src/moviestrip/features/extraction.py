@@ -10,6 +10,7 @@ objects pasted over them, `<clip_id>~o1`, are in files of their own, made only w
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -28,6 +29,7 @@ FramesOf = Callable[[str], Iterator[UInt8[np.ndarray, "height width 3"]]]
 Change = Callable[[Crop, str, int], Crop]  # of a crop, given its clip's id and its frame
 Extracted = tuple[Float[np.ndarray, "frames dimension"], pd.DataFrame, pd.DataFrame]
 CROP_PX = 224
+CROPS_AT_ONCE = 64  # of one video, so that a frame's phi does not depend on what else is in the shard
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,11 @@ def extract_tubes(
     starts = dict(zip(index["clip_id"], index["start"], strict=True))
     for video_id in track(sorted({tube.video_id for tube in tubes}), "features"):
         inside = [tube for tube in tubes if tube.video_id == video_id]
-        for clip_id, frame, crop in video_crops(frames_of(video_id), inside, backbone):
-            seen = crop if change is None else change(crop, clip_id, frame)
-            phi[starts[clip_id] + frame] = backbone(seen[None])[0]
+        crops = video_crops(frames_of(video_id), inside, backbone)
+        while some := list(islice(crops, CROPS_AT_ONCE)):
+            rows = [starts[clip_id] + frame for clip_id, frame, _ in some]
+            seen = [crop if change is None else change(crop, clip_id, frame) for clip_id, frame, crop in some]
+            phi[rows] = backbone(np.stack(seen))
     if not np.isfinite(phi).all():
         raise FatalError(f"{backbone.name}: features are not finite; is its checkpoint damaged?")
     return phi, index, crops_table(tubes)
