@@ -4,6 +4,8 @@ CORES ?= 2
 BIN := .venv/bin
 # On a terminal: bars with the time that is left. In a log: one line a job.
 SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $$([ -t 2 ] && echo --logger rich)
+# After hundreds of jobs Snakemake's own wake-ups, one a job and timespan, would take half a core.
+MANY_JOBS := --max-jobs-per-timespan 1000/15s
 .PHONY: setup tables hmmr seeds smoke test faults slow browser cluster lint format bench clean
 
 setup: .venv/installed
@@ -16,7 +18,7 @@ setup: .venv/installed
 	@touch $@
 
 tables: setup
-	$(SNAKEMAKE)
+	$(SNAKEMAKE) $(MANY_JOBS)
 	@$(BIN)/moviestrip tables show hmmr-2 --config config.yaml
 
 hmmr: setup
@@ -26,7 +28,7 @@ hmmr: setup
 # The same under other seeds, and how far their verdicts agree.
 SEEDS ?= 1 2
 seeds: tables
-	for seed in $(SEEDS); do $(SNAKEMAKE) --config seed=$$seed name=miniature-seed-$$seed || exit; done
+	for seed in $(SEEDS); do $(SNAKEMAKE) $(MANY_JOBS) --config seed=$$seed name=miniature-seed-$$seed || exit; done
 	$(BIN)/moviestrip claims compare results/miniature $(SEEDS:%=results/miniature-seed-%) --pooled \
 		--csv results/agreement.csv
 
