@@ -117,7 +117,7 @@ def answer_of_smoothing(rows: Sequence[Row]) -> Answer:
         return Answer(question, "–", NOTHING_CHECKED, "baselines")
     counts = Counter(row["verdict"] for row in rows)
     text = (
-        f"Against the single-view model smoothed over time, learned models are better in {counts[BETTER]} of "
+        f"Against the static models smoothed over time, learned models are better in {counts[BETTER]} of "
         f"{plural(len(rows), 'comparison')}, worse in {counts[WORSE]}, undecided in {counts[UNDECIDED]}."
     )
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
