@@ -107,6 +107,12 @@ def test_every_moment_is_a_picture_of_its_own():
     assert len(re.findall("<image ", drawn_acceleration())) == 3
 
 
+def test_an_interval_that_reaches_zero_is_drawn_on_a_logarithmic_axis():
+    points = points_of()
+    points.loc[1, "x_low"] = -40.0
+    assert drawn_trade_off(points).startswith("<svg")
+
+
 def test_points_are_where_their_errors_are():
     root = ElementTree.fromstring(drawn_trade_off(points_of()))
     marks = [element for element in root.iter() if element.tag.endswith("use")]

@@ -46,7 +46,7 @@ def trade_off(
     """
     if points.empty:
         raise FatalError(f"figure {name}: no model has both measures; evaluate one first")
-    points = points.sort_values("label", ignore_index=True)
+    points = _within_reach(points.sort_values("label", ignore_index=True), x, y)
     with drawing(7.2, 4.4 + PER_LABEL_IN * len(points)) as (figure, (axis,)):
         for column, family in enumerate(families):
             _draw_family(axis, points[points["family"] == family], family, SERIES[column])
@@ -57,6 +57,14 @@ def trade_off(
         _draw_labels(axis, points, dict(zip(families, SERIES, strict=False)), arrows)
         listed = "; ".join(f"{row.label} {row.x:.3g}, {row.y:.4g}" for row in points.itertuples())
         return to_svg(figure, name, f"{y.text} against {x.text}: {listed}")
+
+
+def _within_reach(points: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
+    """Intervals of few clips may reach below zero: a logarithmic axis shows them down to a tenth of the best value."""
+    cut = points.copy()
+    for side in (name for name, kind in (("x", x), ("y", y)) if kind.logarithmic):
+        cut[f"{side}_low"] = cut[f"{side}_low"].clip(lower=cut[side].min() / 10)
+    return cut
 
 
 def _draw_family(axis: Axes, points: pd.DataFrame, family: str, colour: str) -> None:
