@@ -360,7 +360,8 @@ def test_fault_13_a_hang_on_one_video_costs_only_that_video(tmp_path):
 def test_fault_13_a_machine_on_which_nothing_is_answered_is_given_up_soon(tmp_path):
     with pytest.raises(RetryableError, match=r"so with 4 videos alone, and none was answered"):
         detect(program("crash", "--calls", tmp_path / "calls"), *(f"v{index}" for index in range(9)))
-    assert [len(call["videos"]) for call in calls_in(tmp_path / "calls")] == [9, 1, 1, 1, 1]
+    asked = [len(call["videos"]) for call in calls_in(tmp_path / "calls")]
+    assert asked in ([9, 1, 1, 1, 1], [9, 1, 1, 1, 1, 1])  # the next may be under way when the fourth is heard of
 
 
 @pytest.mark.faults
