@@ -53,7 +53,7 @@ class PosedPoints(nn.Module):
     _offset: Tensor
     _offset_shape: Tensor
     _offset_pose: Tensor | None
-    _bones: Tensor
+    _bones: tuple[int, ...]
     _point_of_pair: Tensor
 
     def __init__(self, body: Body, regressor: Float[np.ndarray, "points vertices"]):
@@ -75,7 +75,7 @@ class PosedPoints(nn.Module):
         offset_pose = torch.einsum("pv,kvc->pck", share, blend) if bool(blend.any()) else None
         self.n_points = len(regressor)
         self.register_buffer("_point_of_pair", point_of_pair, persistent=False)
-        self.register_buffer("_bones", bones, persistent=False)
+        self._bones = tuple(bones.tolist())  # numbers, not a tensor: a GPU need not be waited for
         parts = {"_mass": mass, "_joints": joints, "_joint_shape": joint_shape, "_offset": offset}
         for name, value in {**parts, "_offset_shape": offset_shape, "_offset_pose": offset_pose}.items():
             self.register_buffer(name, None if value is None else value.float(), persistent=False)
@@ -89,8 +89,7 @@ class PosedPoints(nn.Module):
         if self._offset_pose is not None:
             feature = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)).flatten(1)
             offset = offset + _linear(torch.zeros_like(self._offset), self._offset_pose, feature)
-        bones = self._bones.tolist()
-        turned_of_pair, place_of_pair = (torch.stack([of[bone] for bone in bones]) for of in (turned, placed))
+        turned_of_pair, place_of_pair = (torch.stack([of[bone] for bone in self._bones]) for of in (turned, placed))
         pairs = (turned_of_pair * offset[:, None]).sum(2) + self._mass[:, None, None] * place_of_pair
         points = pairs.new_zeros(self.n_points, *pairs.shape[1:]).index_add(0, self._point_of_pair, pairs)
         return points.permute(2, 0, 1)
