@@ -8,20 +8,10 @@ import pytest
 from scipy.stats import spearmanr
 
 from moviestrip.datasets.pose2sim import common_joints
-from moviestrip.evaluation.real_check import (
-    ALL_VIEWS,
-    COLUMNS,
-    VALUES,
-    Known,
-    calibrated,
-    in_blocks,
-    measure,
-    paragraphs,
-    rank_correlation,
-    reference_values,
-    summary,
-    transfers,
-)
+from moviestrip.evaluation.rank_correlation import rank_correlation
+from moviestrip.evaluation.real_check import COLUMNS, Known, summary, transfers
+from moviestrip.evaluation.real_findings import paragraphs
+from moviestrip.evaluation.real_videos import ALL_VIEWS, VALUES, calibrated, in_blocks, measure, reference_values
 from moviestrip.skeleton import HMMR_25
 from moviestrip.tables import CLIPS, LABELS, unstack, with_defaults
 from tests.evaluation.test_reference import FPS, FRAMES, body, four_cameras, seen_by

@@ -12,12 +12,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from moviestrip import __version__
 from moviestrip.config import Config, DatasetSettings, VariantSettings
 from moviestrip.errors import StorageError
+from moviestrip.evaluation.real_findings import paragraphs
 from moviestrip.figures.overlay import PANELS
 from moviestrip.layout import RunFolder
 from moviestrip.papers.layout import METRIC_TITLES
@@ -142,6 +144,7 @@ def _results(run: RunFolder, config: Config) -> dict[str, Any]:
         },
         "real_check": real_check,
         "real_notes": findings.common_notes(real_check),
+        "real_findings": paragraphs(pd.read_csv(run.real_check)) if real_check else [],
         "exhibits": exhibits,
         "exhibits_left_out": exhibits_left_out,
         "answers": summary.answers(config, claims["rows"] if claims else None, smoothing, difficulty, real_check),

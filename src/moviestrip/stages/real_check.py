@@ -13,7 +13,8 @@ from moviestrip.storage import atomic_path
 from moviestrip.tables import read_table
 
 if TYPE_CHECKING:
-    from moviestrip.evaluation.real_check import Calibrated, Known, RealVideo
+    from moviestrip.evaluation.real_check import Known
+    from moviestrip.evaluation.real_videos import Calibrated, RealVideo
 
 WORLDS = ("wild3d",)  # roles of the miniature world's datasets whose ranking is held against the real one
 
@@ -51,7 +52,7 @@ def _video(job: Job, name: str, settings: DatasetSettings) -> "tuple[RealVideo, 
     """A real dataset's clips in blocks; with calibrated cameras, what these make of the person."""
     from moviestrip.datasets.pose2sim import CalibratedCameras, main_people, views_of
     from moviestrip.datasets.registry import dataset_named
-    from moviestrip.evaluation.real_check import calibrated, in_blocks
+    from moviestrip.evaluation.real_videos import calibrated, in_blocks
 
     clips, labels = selected_clips(job, [name]), labels_of(job, name)
     dataset = dataset_named(name, settings)
@@ -75,7 +76,7 @@ def _video(job: Job, name: str, settings: DatasetSettings) -> "tuple[RealVideo, 
 def _values(
     job: Job, video: "RealVideo", truth: "Calibrated | None", variants: Mapping[str, VariantSettings]
 ) -> pd.DataFrame:
-    from moviestrip.evaluation.real_check import measure, reference_values
+    from moviestrip.evaluation.real_videos import measure, reference_values
 
     found = [] if truth is None else [reference_values(video, truth)]
     for variant, settings in variants.items():
@@ -89,7 +90,8 @@ def _miniature(
     job: Job, datasets: Mapping[str, DatasetSettings], variants: Sequence[str]
 ) -> "tuple[pd.DataFrame, dict[str, Known]]":
     """What the same models measure in the miniature world, where the truth is known."""
-    from moviestrip.evaluation.real_check import VALUES, Known, miniature_values
+    from moviestrip.evaluation.real_check import Known
+    from moviestrip.evaluation.real_videos import VALUES, miniature_values
 
     found, known = [pd.DataFrame(columns=list(VALUES))], {}
     for name, dataset in datasets.items():

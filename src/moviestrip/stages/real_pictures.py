@@ -20,7 +20,7 @@ from moviestrip.tables import read_table, stack
 
 if TYPE_CHECKING:
     from moviestrip.body.load import Body
-    from moviestrip.evaluation.real_check import Calibrated, RealVideo
+    from moviestrip.evaluation.real_videos import Calibrated, RealVideo
     from moviestrip.figures.draw import Picture
     from moviestrip.figures.real_check import Shot
 
@@ -127,7 +127,7 @@ def _draw_turned(
     moment: int,
 ) -> str:
     """One camera's bodies in all views: what is wrong in depth shows in the others."""
-    from moviestrip.evaluation.real_check import world_directions
+    from moviestrip.evaluation.real_videos import world_directions
     from moviestrip.evaluation.reference import PLACED_12, place_bodies, seen_12
     from moviestrip.figures.contact_sheet import write_picture
     from moviestrip.figures.real_check import AGREED, CELL_PX, skeleton_row
