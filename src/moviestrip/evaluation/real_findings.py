@@ -42,10 +42,11 @@ def _of_errors(dataset: str, models: pd.DataFrame, statue_mm: float) -> str:
     if errors.empty:
         return ""
     best, closer = errors.iloc[0], int((errors["high"] < statue_mm).sum())
+    nearer = f"{closer or 'none'} of the models {'are' if closer > 1 else 'is'} closer than it"
     return (
         f"On {dataset}, PA-MPJPE of {len(errors)} models lies between {best['value']:.0f} mm ({best['title']}) and "
         f"{errors['value'].iloc[-1]:.0f} mm. A statue in the clip's mean pose, which sees the reference, has "
-        f"{statue_mm:.0f} mm; {closer or 'none'} of the models {'is' if closer < 2 else 'are'} closer than it with intervals clear of that."
+        f"{statue_mm:.0f} mm; {nearer} with intervals clear of that."
     )
 
 
