@@ -81,6 +81,21 @@ def test_a_folded_network_is_the_same_function():
         torch.testing.assert_close(network.folded()(pixels), network(pixels), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("side_px", [96, 127])
+def test_an_efficientnet_in_litert_is_the_same_function_of_each_crop(side_px):
+    """Against the network as it was trained, in torch; an odd side is padded otherwise than an even one."""
+    network = random_efficientnet(3)
+    crops = np.random.default_rng(0).integers(0, 255, (6, side_px, side_px, 3), np.uint8)
+    backbone = backbones.EfficientNetBackbone("random", network, "digest")
+    phi = backbone(crops)
+    mean, deviation = (torch.tensor(values) for values in backbones.IMAGENET)
+    with torch.inference_mode():
+        pixels = (torch.from_numpy(crops).float() / 255 - mean) / deviation
+        expected = network(pixels.permute(0, 3, 1, 2)).numpy()
+    np.testing.assert_allclose(phi, expected, atol=1e-5, rtol=1e-4)
+    assert phi[:5].tobytes() == backbone(crops[:5]).tobytes() and backbone(crops[:0]).shape == (0, 1280)
+
+
 def test_random_features_tell_pictures_apart(crops):
     phi = backbones.load_backbone("efficientnet-lite0-random", seed=0)(crops[:, :224, :224])
     assert 0.05 < phi.std() < 5

@@ -3,28 +3,26 @@
 The papers use ResNet-50s trained for single-view 3D pose, whose weights are licensed: bring them as `resnet50-spin`
 (VIBE, TCMR) or `resnet50-hmr` (HMMR, PHD). The free default is the last feature of BlazePose's landmark network, also
 trained for single-view 3D pose: the one vector from which a linear layer reads its 3D joints.
+
+Torch takes seconds to import, so that only those backbones that need it do.
 """
 
 import hashlib
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import torch
 from ai_edge_litert import schema_py_generated as tflite
 from jaxtyping import Float, UInt8
-from torch import nn
 
 from moviestrip.errors import ConfigError, FatalError
-from moviestrip.features import efficient, residual, residual_v2
-from moviestrip.features.efficient import load_efficientnet, random_efficientnet
-from moviestrip.features.residual import ResNet50, load_spin_weights
-from moviestrip.features.residual_v2 import load_hmr_weights
 from moviestrip.parts import part_file
 from moviestrip.pose.blazepose import Network
 from moviestrip.pose.litert_graph import reduced
-from moviestrip.pose.tensorflow_graph import one_thread
 from moviestrip.storage import digest_file
+
+if TYPE_CHECKING:
+    from moviestrip.features.efficient import EfficientNetLite0
 
 Crops = UInt8[np.ndarray, "crops side side 3"]
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -32,7 +30,7 @@ Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard deviation
 SYMMETRIC = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # -1 to 1
 BLAZEPOSE_JOINTS_3D = "Identity_4"
-BATCH_CROPS = 8  # more leave the cache
+BATCH_CROPS = 4  # fewer leave work undone in parallel, more leave the cache
 
 
 class Backbone(Protocol):
@@ -63,72 +61,87 @@ class BlazePoseBackbone:
     def __call__(self, crops: Crops) -> Float[np.ndarray, "crops dimension"]:
         phi = np.empty((len(crops), self.dimension), np.float32)
         for row, crop in zip(phi, crops, strict=True):
-            row[:] = self._network(crop.astype(np.float32) / 255)[0].reshape(-1)
+            row[:] = self._network(np.divide(crop, np.float32(255)))[0].reshape(-1)
         return phi
 
 
-class ConvolutionalBackbone:
-    """The pooled features of a network that takes centred and scaled pictures."""
+class EfficientNetBackbone:
+    """The pooled features of EfficientNet-Lite0."""
 
     crop_share = 1.0
 
-    def __init__(
-        self,
-        name: str,
-        network: nn.Module,
-        dimension: int,
-        digest: str,
-        pixels: Normalisation = IMAGENET,
-        input_px: int = 224,
-    ):
+    def __init__(self, name: str, network: "EfficientNetLite0", digest: str):
+        from moviestrip.features.efficient import FEATURES, INPUT_PX
+        from moviestrip.features.efficient_graph import litert_file
+
         self.name = name
-        self.input_px = input_px
-        self.dimension = dimension
+        self.input_px = INPUT_PX
+        self.dimension = FEATURES
         self.digest = digest
-        self._network = network.eval()
-        self._mean, self._deviation = map(torch.tensor, pixels)
+        self._network = Network(litert_file(network, INPUT_PX))
 
     def __call__(self, crops: Crops) -> Float[np.ndarray, "crops dimension"]:
-        batches = [np.empty((0, self.dimension), np.float32)]
-        with torch.inference_mode(), one_thread():
-            for start in range(0, len(crops), BATCH_CROPS):
-                pixels = torch.from_numpy(crops[start : start + BATCH_CROPS]).float() / 255
-                batches.append(self._network(((pixels - self._mean) / self._deviation).permute(0, 3, 1, 2)).numpy())
-        return np.concatenate(batches)
+        """A batch that is not full is filled up with black: another size would be laid out in memory anew."""
+        phi = np.empty((len(crops), self.dimension), np.float32)
+        mean, deviation = np.array(IMAGENET, np.float32)
+        for start in range(0, len(crops), BATCH_CROPS):
+            some = crops[start : start + BATCH_CROPS]
+            pixels = np.zeros((BATCH_CROPS, *crops.shape[1:]), np.float32)
+            pixels[: len(some)] = (np.divide(some, np.float32(255)) - mean) / deviation
+            phi[start : start + BATCH_CROPS] = self._network.of_batch(pixels)[0][: len(some)]
+        return phi
 
 
 def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> Backbone:
     """The backbone of that name; `checkpoint` is read for those you bring, `seed` for random ones."""
     if name.startswith("blazepose-"):
         return BlazePoseBackbone(name.removeprefix("blazepose-"))
-    if name == "efficientnet-lite0":
-        weights = part_file(name)
-        return _efficient(name, load_efficientnet(weights), digest_file(weights))
-    if name == "efficientnet-lite0-random":
-        with one_thread():
-            return _efficient(name, random_efficientnet(seed), f"random-{seed}")
-    if name == "resnet50-random":
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            return ConvolutionalBackbone(name, ResNet50(), residual.FEATURES, f"random-{seed}")
-    if name == "resnet50-spin":
-        if checkpoint is None:
-            raise ConfigError("features.checkpoints.resnet50-spin: needed; give SPIN's checkpoint")
-        network, digest = load_spin_weights(checkpoint)
-        return ConvolutionalBackbone(name, network, residual.FEATURES, digest)
-    if name == "resnet50-hmr":
-        if checkpoint is None:
-            raise ConfigError(
-                "features.checkpoints.resnet50-hmr: needed; give what `moviestrip import-checkpoint` "
-                "makes of HMR's checkpoint"
+    if name.startswith("efficientnet-lite0"):
+        return _efficientnet(name, seed)
+    return _residual(name, checkpoint, seed)
+
+
+def _efficientnet(name: str, seed: int) -> EfficientNetBackbone:
+    from moviestrip.features.efficient import load_efficientnet, random_efficientnet
+
+    match name:
+        case "efficientnet-lite0":
+            weights = part_file(name)
+            return EfficientNetBackbone(name, load_efficientnet(weights), digest_file(weights))
+        case "efficientnet-lite0-random":
+            return EfficientNetBackbone(name, random_efficientnet(seed), f"random-{seed}")
+        case _:
+            raise _unknown(name)
+
+
+def _residual(name: str, checkpoint: Path | None, seed: int) -> Backbone:
+    from moviestrip.features import residual, residual_v2
+    from moviestrip.features.convolutional import ConvolutionalBackbone
+
+    match name:
+        case "resnet50-random":
+            return ConvolutionalBackbone(
+                name, residual.random_resnet(seed), residual.FEATURES, f"random-{seed}", IMAGENET
             )
-        network_v2, digest = load_hmr_weights(checkpoint)
-        return ConvolutionalBackbone(name, network_v2, residual_v2.FEATURES, digest, SYMMETRIC)
-    raise ConfigError(f"features.backbone: '{name}' is not known")
+        case "resnet50-spin":
+            if checkpoint is None:
+                raise ConfigError("features.checkpoints.resnet50-spin: needed; give SPIN's checkpoint")
+            network, digest = residual.load_spin_weights(checkpoint)
+            return ConvolutionalBackbone(name, network, residual.FEATURES, digest, IMAGENET)
+        case "resnet50-hmr":
+            if checkpoint is None:
+                raise ConfigError(
+                    "features.checkpoints.resnet50-hmr: needed; give what `moviestrip import-checkpoint` "
+                    "makes of HMR's checkpoint"
+                )
+            network_v2, digest = residual_v2.load_hmr_weights(checkpoint)
+            return ConvolutionalBackbone(name, network_v2, residual_v2.FEATURES, digest, SYMMETRIC)
+        case _:
+            raise _unknown(name)
 
 
-def _efficient(name: str, network: efficient.EfficientNetLite0, digest: str) -> ConvolutionalBackbone:
-    return ConvolutionalBackbone(name, network.folded(), efficient.FEATURES, digest, input_px=efficient.INPUT_PX)
+def _unknown(name: str) -> ConfigError:
+    return ConfigError(f"features.backbone: '{name}' is not known")
 
 
 def feature_tensor(graph: tflite.SubGraphT) -> int:

@@ -61,6 +61,13 @@ class ResNet50(nn.Module):
         return values.mean(dim=(2, 3))
 
 
+def random_resnet(seed: int) -> ResNet50:
+    """The network before it has learnt anything."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return ResNet50()
+
+
 def load_spin_weights(path: Path) -> tuple[ResNet50, str]:
     """A ResNet-50 with the weights of SPIN's checkpoint (its 'model', the head left aside), and the file's digest."""
     network = ResNet50()

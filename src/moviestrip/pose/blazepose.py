@@ -69,21 +69,30 @@ class Landmarks:
 
 
 class Network:
-    """A LiteRT network on one thread: one input without its batch axis, outputs in the file's order."""
+    """A LiteRT network on one thread: outputs in the file's order, of one input or of a batch."""
 
     def __init__(self, model: Path | bytes):
         source = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
         self._interpreter = Interpreter(**source, num_threads=1)
         self._interpreter.allocate_tensors()
-        self._input = self._interpreter.get_input_details()[0]["index"]
+        given = self._interpreter.get_input_details()[0]
+        self._input, self._shape = given["index"], tuple(given["shape"])
         outputs = self._interpreter.get_output_details()
         self._outputs = [detail["index"] for detail in outputs]
         self.output_shapes = [tuple(detail["shape"]) for detail in outputs]
 
     def __call__(self, values: np.ndarray) -> list[np.ndarray]:
-        self._interpreter.set_tensor(self._input, values[None].astype(np.float32, copy=False))
+        """Outputs of one input, without their batch axis."""
+        return [output[0] for output in self.of_batch(values[None])]
+
+    def of_batch(self, values: np.ndarray) -> list[np.ndarray]:
+        if values.shape != self._shape:
+            self._interpreter.resize_tensor_input(self._input, values.shape)
+            self._interpreter.allocate_tensors()
+            self._shape = values.shape
+        self._interpreter.set_tensor(self._input, values.astype(np.float32, copy=False))
         self._interpreter.invoke()
-        return [self._interpreter.get_tensor(index)[0] for index in self._outputs]
+        return [self._interpreter.get_tensor(index) for index in self._outputs]
 
 
 class PersonFinder:
@@ -96,7 +105,7 @@ class PersonFinder:
     def __call__(self, frame: UInt8[np.ndarray, "height width 3"]) -> list[Found]:
         """People of one frame, best first."""
         picture, scale, margin_px = letterboxed(frame, FINDER_SIDE_PX)
-        values, logits = self._network(picture.astype(np.float32) / 127.5 - 1)
+        values, logits = self._network(np.divide(picture, np.float32(127.5)) - 1)
         scores, boxes, points = decoded(values, sigmoid(logits[:, 0]), self._anchors)
         kept = merged_detections(scores, boxes, points)
         return [Found(score, (at * FINDER_SIDE_PX - margin_px) / scale) for score, at in kept]
@@ -123,7 +132,7 @@ class LandmarkNetwork:
         """Landmarks in pixels of the frame, or None when the network sees no person there."""
         to_frame = region_to_frame(region, LANDMARK_SIDE_PX)
         crop = region_crop(frame, to_frame, LANDMARK_SIDE_PX)
-        values, presence, heat_maps = self._network(crop.astype(np.float32) / 255)
+        values, presence, heat_maps = self._network(np.divide(crop, np.float32(255)))
         score = float(presence[0])
         if not score >= LANDMARK_MINIMUM_SCORE:
             return None
