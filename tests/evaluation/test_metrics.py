@@ -164,15 +164,6 @@ def test_fault_20_keypoints_without_a_defined_share_are_nan():
     np.testing.assert_array_equal(metrics.pck(target, target, visible, 11.2), [np.nan, 1, 1, 1])
 
 
-def test_per_vertex_error_is_the_mean_distance_in_blocks():
-    rng = np.random.default_rng(0)
-    predicted, target = rng.standard_normal((2, 5, 9, 6890, 3)).astype(np.float32)
-    reference = np.linalg.norm(predicted.astype(np.float64) - target, axis=-1).mean(-1)
-    np.testing.assert_allclose(metrics.per_vertex_error(predicted, target), reference, rtol=1e-5)
-    as_tensors = metrics.per_vertex_error(torch.from_numpy(predicted), torch.from_numpy(target))
-    np.testing.assert_allclose(as_tensors, reference, rtol=1e-5)
-
-
 @pytest.mark.parametrize("function", [metrics.mpjpe, metrics.pa_mpjpe, metrics.acceleration_error])
 def test_errors_name_both_shapes(function):
     with pytest.raises(FatalError, match=r"\(5, 14, 3\).*\(5, 13, 3\)"):
@@ -241,7 +232,7 @@ def test_every_metric_of_a_batch_is_that_of_its_members(seed, batch, dtype):
     rng = np.random.default_rng(seed)
     predicted, target = rng.standard_normal((2, batch, 6, 14, 3)).astype(dtype) * 0.2
     functions = [
-        metrics.mpjpe, metrics.pa_mpjpe, metrics.per_vertex_error, metrics.auc_3d, metrics.acceleration_error,
+        metrics.mpjpe, metrics.pa_mpjpe, metrics.auc_3d, metrics.acceleration_error,
         lambda p, t: metrics.pck_3d(p, t, 0.15),
     ]  # fmt: skip
     for function in functions:

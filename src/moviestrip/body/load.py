@@ -8,6 +8,7 @@ import contextlib
 import io
 import zipfile
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -18,7 +19,6 @@ from jaxtyping import Float, Int
 from smplx.utils import Struct
 
 from moviestrip.body.cached import ensure_free_body
-from moviestrip.body.unpickle import unpickle_body
 from moviestrip.config import BodySettings
 from moviestrip.errors import ConfigError
 from moviestrip.geometry import pose_to_matrices
@@ -49,6 +49,11 @@ class Body:
     @property
     def n_vertices(self) -> int:
         return len(self.v_template)
+
+    @cached_property
+    def has_pose_blend_shapes(self) -> bool:
+        """Whether bending changes the mesh beyond what its bones move: not so of the free body."""
+        return bool(self.layer.posedirs.any())
 
     @overload
     def forward(
@@ -126,7 +131,7 @@ def read_body_file(path: Path, key: str = "body.path") -> dict[str, np.ndarray]:
         raise ConfigError(f"{key}: {path} is neither .pkl nor .npz; {way_out(key)}")
     if path.stat().st_size > MAXIMUM_BODY_BYTES:
         raise ConfigError(f"{key}: {path} has {path.stat().st_size:,} bytes; no body is above 1 GiB")
-    fields = _read_npz(path, key) if path.suffix == ".npz" else unpickle_body(path, key)
+    fields = _read_npz(path, key) if path.suffix == ".npz" else _unpickle(path, key)
     missing = [name for name in FIELDS if name not in fields]
     if missing:
         raise ConfigError(f"{key}: {path} is not in SMPL's layout: it lacks {', '.join(missing)}; {way_out(key)}")
@@ -152,6 +157,12 @@ def _read_npz(path: Path, key: str) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in archive.files}
     except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
         raise ConfigError(f"{key}: {path} is not a readable .npz of plain arrays ({error}); {way_out(key)}") from error
+
+
+def _unpickle(path: Path, key: str) -> dict[str, np.ndarray]:
+    from moviestrip.body.unpickle import unpickle_body  # brings sparse matrices along, for official files only
+
+    return unpickle_body(path, key)
 
 
 def _require_shapes(path: Path, fields: dict[str, Any], key: str) -> None:

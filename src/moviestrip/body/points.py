@@ -62,17 +62,18 @@ class PosedPoints(nn.Module):
             raise ValueError(f"regressor must be (points, {body.n_vertices}), got {regressor.shape}")
         layer = body.layer
         joint_rows = layer.J_regressor.double()
+        used = torch.from_numpy(regressor.any(0)).nonzero()[:, 0]  # a hundred of all vertices
         # (points, 24, vertices): how much of each vertex, as moved by each bone, goes into a point
-        share = torch.as_tensor(regressor).double()[:, None] * layer.lbs_weights.double().T[None]
+        share = torch.as_tensor(regressor).double()[:, None, used] * layer.lbs_weights[used].double().T[None]
         point_of_pair, bones = share.any(-1).nonzero(as_tuple=True)
         share = share[point_of_pair, bones]  # (pairs, vertices): most bones move most points not at all
         mass = share.sum(-1)
         template, shape = layer.v_template.double(), layer.shapedirs.double()
         joints, joint_shape = joint_rows @ template, torch.einsum("jv,vck->jck", joint_rows, shape)
-        offset = share @ template - mass[:, None] * joints[bones]
-        offset_shape = torch.einsum("pv,vck->pck", share, shape) - mass[:, None, None] * joint_shape[bones]
-        blend = layer.posedirs.reshape(207, -1, 3).double()
-        offset_pose = torch.einsum("pv,kvc->pck", share, blend) if bool(blend.any()) else None
+        offset = share @ template[used] - mass[:, None] * joints[bones]
+        offset_shape = torch.einsum("pv,vck->pck", share, shape[used]) - mass[:, None, None] * joint_shape[bones]
+        blend = layer.posedirs.reshape(207, -1, 3)[:, used].double()
+        offset_pose = torch.einsum("pv,kvc->pck", share, blend) if body.has_pose_blend_shapes else None
         self.n_points = len(regressor)
         self.register_buffer("_point_of_pair", point_of_pair, persistent=False)
         self._bones = tuple(bones.tolist())  # numbers, not a tensor: a GPU need not be waited for
@@ -84,11 +85,11 @@ class PosedPoints(nn.Module):
         self, rotations: Float[Tensor, "frames 24 3 3"], betas: Float[Tensor, "frames 10"]
     ) -> Float[Tensor, "frames points 3"]:
         """Points in metres, where `Body.forward` without a translation puts them."""
-        turned, placed = self._bones_posed(rotations, betas)
-        offset = _linear(self._offset, self._offset_shape, betas)
+        turned, placed = posed_bones(rotations, self._rest(betas))
+        offset = linear_in(self._offset, self._offset_shape, betas)
         if self._offset_pose is not None:
             feature = (rotations[:, 1:] - torch.eye(3, dtype=rotations.dtype, device=rotations.device)).flatten(1)
-            offset = offset + _linear(torch.zeros_like(self._offset), self._offset_pose, feature)
+            offset = offset + linear_in(torch.zeros_like(self._offset), self._offset_pose, feature)
         turned_of_pair, place_of_pair = (torch.stack([of[bone] for bone in self._bones]) for of in (turned, placed))
         pairs = (turned_of_pair * offset[:, None]).sum(2) + self._mass[:, None, None] * place_of_pair
         points = pairs.new_zeros(self.n_points, *pairs.shape[1:]).index_add(0, self._point_of_pair, pairs)
@@ -98,24 +99,29 @@ class PosedPoints(nn.Module):
         self, rotations: Float[Tensor, "frames 24 3 3"], betas: Float[Tensor, "frames 10"]
     ) -> Float[Tensor, "frames 24 3"]:
         """SMPL's own 24 joints, where `Body.forward` without a translation puts them."""
-        return torch.stack(self._bones_posed(rotations, betas)[1]).permute(2, 0, 1)
+        return torch.stack(posed_bones(rotations, self._rest(betas))[1]).permute(2, 0, 1)
 
-    def _bones_posed(self, rotations: Tensor, betas: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Rotation (3, 3, N) and place (3, N) of every bone, from the root outwards.
-
-        Frames come last: each of these many small steps then runs along memory, three times as fast on a CPU as
-        products of 3 x 3 matrices.
-        """
-        local = rotations.permute(1, 2, 3, 0).contiguous().unbind()
-        rest = _linear(self._joints, self._joint_shape, betas).unbind()
-        turned, placed = [local[0]], [rest[0]]
-        for joint, parent in enumerate(SMPL_PARENTS[1:], start=1):
-            placed.append(placed[parent] + (turned[parent] * (rest[joint] - rest[parent])).sum(1))
-            turned.append((turned[parent][:, :, None] * local[joint]).sum(1))
-        return turned, placed
+    def _rest(self, betas: Float[Tensor, "frames 10"]) -> Float[Tensor, "24 3 frames"]:
+        return linear_in(self._joints, self._joint_shape, betas)
 
 
-def _linear(
+def posed_bones(
+    rotations: Float[Tensor, "frames 24 3 3"], rest: Float[Tensor, "24 3 frames"]
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Rotation (3, 3, N) and place (3, N) of every bone, from the root outwards, by the joints' places at rest.
+
+    Frames come last: each of these many small steps then runs along memory, three times as fast on a CPU as
+    products of 3 x 3 matrices.
+    """
+    local, at_rest = rotations.permute(1, 2, 3, 0).contiguous().unbind(), rest.unbind()
+    turned, placed = [local[0]], [at_rest[0]]
+    for joint, parent in enumerate(SMPL_PARENTS[1:], start=1):
+        placed.append(placed[parent] + (turned[parent] * (at_rest[joint] - at_rest[parent])).sum(1))
+        turned.append((turned[parent][:, :, None] * local[joint]).sum(1))
+    return turned, placed
+
+
+def linear_in(
     constant: Float[Tensor, "rows 3"], slope: Float[Tensor, "rows 3 k"], values: Float[Tensor, "frames k"]
 ) -> Float[Tensor, "rows 3 frames"]:
     """constant + slope @ values of every frame."""

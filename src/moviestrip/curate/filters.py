@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy import ndimage
 
 from moviestrip.config import CurationSettings
 from moviestrip.curate.tube import corners, visible
@@ -51,6 +50,8 @@ class Verdict:
 
 def visible_count(keypoints: Keypoints, settings: CurationSettings) -> Int[np.ndarray, " frames"]:
     """Visible keypoints in each frame, after the median filter."""
+    from scipy import ndimage  # who only asks which clips passed does without
+
     counts = visible(keypoints, settings.minimum_confidence).sum(axis=1)
     return ndimage.median_filter(counts, size=COUNT_MEDIAN_FRAMES, mode="nearest")
 

@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import ndimage
 
 from moviestrip.config import CurationSettings
 from moviestrip.errors import FatalError
@@ -91,6 +90,8 @@ def fill_gaps(boxes: Boxes) -> Boxes:
 
 def smooth_boxes(boxes: Boxes, median_frames: int, gaussian_sigma_frames: float, edges: Edges = "nearest") -> Boxes:
     """Median, then Gaussian, over time. `edges` is what the median sees outside the clip."""
+    from scipy import ndimage  # who only asks which clips passed does without
+
     mode = "constant" if edges == "zeros" else "nearest"
     steady = ndimage.median_filter(boxes, size=(median_frames, 1), mode=mode, cval=0.0)
     return ndimage.gaussian_filter1d(steady, gaussian_sigma_frames, axis=0)

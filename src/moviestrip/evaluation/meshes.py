@@ -4,21 +4,21 @@ Both sides are posed from pose and shape, without a translation, in blocks that 
 neutral body, the truth by the same or by the body of the person's sex.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from moviestrip.body.load import Body
-from moviestrip.body.points import PosedPoints
+from moviestrip.body.mesh import FRAMES_AT_ONCE, parts_of, posed_parts
+from moviestrip.body.points import PosedPoints, linear_in
 from moviestrip.datasets.official.base import Gender
-from moviestrip.evaluation.metrics import per_vertex_error
 from moviestrip.geometry import pose_to_matrices
 
 BodyOf = Callable[[Gender], Body]
-BLOCK_FRAMES = 64  # of a mesh: about 40 MB a block
 BLOCK_FRAMES_OF_POINTS = 4096
 
 
@@ -37,11 +37,11 @@ def posed_mesh_errors(
     Args:
         target_body: what poses the target, if it is another body than the prediction's.
     """
-    blocks = [
-        per_vertex_error(_vertices(body, predicted, block), _vertices(target_body or body, target, block))
-        for block in _blocks(len(predicted.pose), BLOCK_FRAMES)
-    ]
-    return np.concatenate([*blocks, np.zeros(0, np.float32)])
+    blocks = [np.zeros(0, np.float32)]
+    for block in _blocks(len(predicted.pose), FRAMES_AT_ONCE):
+        sides = [_parts(body, predicted, block), _parts(target_body or body, target, block)]
+        blocks.append(_mean_lengths(ours - theirs for ours, theirs in zip(*sides, strict=True)))
+    return np.concatenate(blocks)
 
 
 def unposed_mesh_errors(
@@ -54,13 +54,13 @@ def unposed_mesh_errors(
     if target_body is not None and target_body is not body:
         at_rest = np.zeros_like(predicted.pose)
         return posed_mesh_errors(body, predicted._replace(pose=at_rest), target._replace(pose=at_rest), target_body)
-    directions = body.layer.shapedirs.numpy()  # (V, 3, 10)
-    offsets = (predicted.betas - target.betas).astype(np.float32)
-    blocks = []
-    for block in _blocks(len(offsets), BLOCK_FRAMES):
-        moved = np.tensordot(offsets[block], directions, (1, 2))
-        blocks.append(per_vertex_error(moved, np.zeros_like(moved)))
-    return np.concatenate([*blocks, np.zeros(0, np.float32)])
+    offsets = torch.from_numpy((predicted.betas - target.betas).astype(np.float32))
+    blocks = [np.zeros(0, np.float32)]
+    for block in _blocks(len(offsets), FRAMES_AT_ONCE):
+        directions = (body.layer.shapedirs[part] for part in parts_of(body))
+        moved = (linear_in(torch.zeros(len(part), 3), part, offsets[block]) for part in directions)
+        blocks.append(_mean_lengths(moved))
+    return np.concatenate(blocks)
 
 
 def h36m_joints(body: Body, poses: BodyPoses) -> Float[np.ndarray, "frames 17 3"]:
@@ -74,8 +74,17 @@ def h36m_joints(body: Body, poses: BodyPoses) -> Float[np.ndarray, "frames 17 3"
     return np.concatenate(found)
 
 
-def _vertices(body: Body, poses: BodyPoses, block: slice) -> np.ndarray:
-    return body.forward(poses.pose[block], poses.betas[block])[0]
+def _parts(body: Body, poses: BodyPoses, block: slice) -> Iterator[Float[Tensor, "vertices 3 frames"]]:
+    rotations = pose_to_matrices(torch.from_numpy(poses.pose[block]))
+    return posed_parts(body, rotations, torch.from_numpy(poses.betas[block]))
+
+
+def _mean_lengths(parts: Iterable[Float[Tensor, "vertices 3 frames"]]) -> Float[np.ndarray, " frames"]:
+    """Mean length in every frame over the vectors of all parts."""
+    with torch.no_grad():
+        lengths = [(part.square().sum(1).sqrt_().sum(0), len(part)) for part in parts]
+    sums, counts = zip(*lengths, strict=True)
+    return (torch.stack(sums).double().sum(0) / sum(counts)).float().numpy()
 
 
 def _blocks(frames: int, size: int) -> list[slice]:

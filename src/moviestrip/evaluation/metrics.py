@@ -20,7 +20,6 @@ from moviestrip.skeleton import COMMON_14, indices_of
 COINCIDENT_SHARE = {4: 1e-5, 8: 1e-12}
 HIPS_OF_COMMON_14 = tuple(int(index) for index in indices_of(("right_hip", "left_hip"), COMMON_14))
 AUC_THRESHOLDS_M = tuple(step * 0.005 for step in range(31))  # MPI-INF-3DHP's evaluation: 0, 5, ..., 150 mm
-CHUNK_VALUES = 2**18  # per-vertex errors are summed in blocks that stay in the processor's cache
 
 
 def mpjpe(predicted: Array, target: Array) -> Array:
@@ -140,17 +139,6 @@ def pck_after_optimal_camera(
     undefined = ~backend(camera).isfinite(camera).all(-1)
     too_few = (visible > 0).sum(-1) < minimum_visible
     return _nan_where(undefined | too_few, pck(moved, target_px, visible, threshold_px))
-
-
-def per_vertex_error(predicted: Array, target: Array) -> Array:
-    """Mean distance of corresponding vertices, (..., V, 3) twice -> (...), in blocks that fit the cache."""
-    require_same_shape("per_vertex_error", predicted, target, last=3)
-    batch, vertices = predicted.shape[:-2], predicted.shape[-2]
-    flat_predicted, flat_target = predicted.reshape(-1, vertices, 3), target.reshape(-1, vertices, 3)
-    step = max(1, CHUNK_VALUES // max(1, 3 * vertices))
-    starts = range(0, max(1, len(flat_predicted)), step)
-    errors = [mpjpe(flat_predicted[start : start + step], flat_target[start : start + step]) for start in starts]
-    return backend(predicted).concatenate(errors).reshape(batch)
 
 
 def require_same_shape(name: str, predicted: Array, target: Array, last: int) -> None:

@@ -153,14 +153,16 @@ def score_under(
     frames = join_frames(predictions, labels, clips)
     bodies = None if body is None else Bodies(body, body_of)
     known_errors: dict[tuple[bool, bool], np.ndarray] = {}
+    about = clips[["dataset", "clip_id", "action"]].assign(group=groups_of(clips), variant=variant, seed=seed)
     parts = []
     for protocol in protocols:
         errors_m = mesh_errors(frames, protocol, bodies, known_errors) if bodies is not None and meshes else {}
         filmed = clips["camera"].map(protocol.counts_camera).to_numpy(bool)
+        under = about.assign(protocol=protocol.name)
         for measure in measures(frames, protocol, bodies, errors_m, frame_stride):
-            parts += [part.assign(protocol=protocol.name) for part in _scores_of(measure, clips, filmed)]
+            parts += list(_scores_of(measure, under, filmed))
     table = pd.concat(parts, ignore_index=True) if parts else empty(SCORES)
-    table = table.assign(variant=variant, seed=seed, horizon=0, dtw=False)
+    table = table.assign(horizon=0, dtw=False)
     order = ["protocol", "dataset", "metric", "condition", "clip_id"]
     return table[[column.name for column in SCORES.columns]].sort_values(order, ignore_index=True)
 
@@ -379,10 +381,11 @@ def _joined_triplets(kept: np.ndarray) -> np.ndarray:
     return np.stack([rows[:-2], rows[1:-1], rows[2:]], 1) if len(rows) > 2 else np.zeros((0, 3), np.int64)
 
 
-def _scores_of(measure: Measure, clips: pd.DataFrame, filmed: np.ndarray) -> Iterator[pd.DataFrame]:
+def _scores_of(measure: Measure, about: pd.DataFrame, filmed: np.ndarray) -> Iterator[pd.DataFrame]:
     """One row for each clip and condition that has counted frames; the mean is NaN when all are degenerate.
 
     Args:
+        about: what is written of each clip beside its score.
         filmed: clips of a camera that counts.
     """
     conditions = {"all": measure.counted}
@@ -391,17 +394,11 @@ def _scores_of(measure: Measure, clips: pd.DataFrame, filmed: np.ndarray) -> Ite
         conditions["clean"] = measure.counted & ~measure.burst
     for condition, chosen in conditions.items():
         finite = chosen & np.isfinite(measure.values)
-        counted = np.bincount(measure.clip[chosen], minlength=len(clips))
-        used = np.bincount(measure.clip[finite], minlength=len(clips))
-        sums = np.bincount(measure.clip[finite], measure.values[finite].astype(np.float64), minlength=len(clips))
-        means = np.divide(sums, used, out=np.full(len(clips), np.nan), where=used > 0)
-        scores = clips[["dataset", "clip_id", "action"]].assign(
-            group=groups_of(clips),
-            metric=measure.metric,
-            condition=condition,
-            value=means,
-            unit=measure.unit,
-            frames=used,
-            degenerate_frames=counted - used,
-        )
-        yield scores[(counted > 0) & filmed]
+        counted = np.bincount(measure.clip[chosen], minlength=len(about))
+        used = np.bincount(measure.clip[finite], minlength=len(about))
+        sums = np.bincount(measure.clip[finite], measure.values[finite].astype(np.float64), minlength=len(about))
+        means = np.divide(sums, used, out=np.full(len(about), np.nan), where=used > 0)
+        named = {"metric": measure.metric, "condition": condition, "unit": measure.unit}
+        measured = {"value": means, "frames": used, "degenerate_frames": counted - used}
+        kept = (counted > 0) & filmed
+        yield pd.DataFrame(dict(about[kept].items()) | named | {name: of[kept] for name, of in measured.items()})

@@ -8,7 +8,6 @@ import pandas as pd
 
 from moviestrip import tables
 from moviestrip.config import CurationSettings, DatasetSettings, OfficialSource
-from moviestrip.datasets.plan import read_shard
 from moviestrip.layout import RunFolder
 from moviestrip.stages.job import Job, selected_in_shard
 from moviestrip.tables import read_table
@@ -33,6 +32,7 @@ def _people(job: Job, dataset: str, shard: str) -> tuple[pd.DataFrame, dict[str,
 def annotate(job: Job, dataset: str, shard: str) -> None:
     """Read what an official release says of the people in the shard's videos."""
     from moviestrip.datasets.official.annotate import annotate_shard, open_release
+    from moviestrip.datasets.plan import read_shard
 
     settings = job.settings.section(DatasetSettings)
     inputs = {"plan": job.run.plan(dataset, shard), "videos": job.run.videos(dataset, shard), "body": job.run.body}

@@ -2,13 +2,13 @@
 
 from moviestrip import tables
 from moviestrip.config import CurationSettings, DatasetSettings
-from moviestrip.datasets.plan import read_shard
 from moviestrip.stages.job import Job
 from moviestrip.storage import write_features
 
 
 def import_features(job: Job, dataset: str, shard: str) -> None:
     """Write what fetch, curate, label and features write of videos, from a shard of a database without pictures."""
+    from moviestrip.datasets.plan import read_shard
     from moviestrip.datasets.prepared.planned import import_planned
 
     settings, curation = job.settings.section(DatasetSettings), job.settings.section(CurationSettings)

@@ -13,7 +13,6 @@ from moviestrip.config import (
     ShotSettings,
     TrackingSettings,
 )
-from moviestrip.datasets.plan import read_shard
 from moviestrip.stages.job import Job
 from moviestrip.storage import write_text
 from moviestrip.tables import read_table
@@ -26,6 +25,7 @@ def fetch(
     job: Job, dataset: str, shard: str, fetching: FetchSettings | None = None, retry: bool = False
 ) -> pd.DataFrame:
     """Bring in the shard's videos and check every frame of them."""
+    from moviestrip.datasets.plan import read_shard
     from moviestrip.video.fetch import unfinished
 
     source = job.dataset(dataset)

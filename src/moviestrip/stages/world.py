@@ -8,7 +8,6 @@ import pandas as pd
 
 from moviestrip import tables
 from moviestrip.config import MotionSettings
-from moviestrip.datasets.plan import read_shard
 from moviestrip.stages.job import Job
 from moviestrip.storage import atomic_directory, write_json
 from moviestrip.tables import read_table, write_table, write_table_in_parts
@@ -46,6 +45,7 @@ def motions(job: Job) -> None:
 
 def render(job: Job, dataset: str, shard: str) -> None:
     """Make the shard's videos and write down the truth of every person in them."""
+    from moviestrip.datasets.plan import read_shard
     from moviestrip.progress import track
     from moviestrip.world.motions import motions_from_table
     from moviestrip.world.plan import VideoSpec
