@@ -3,7 +3,7 @@
 A list of so many links beside the miniature world, learnt from by every variant that learns from InstaVariety. Then the
 same once everything is there: empty files in the places of the outputs, with what Snakemake would have written down.
 
-    python -m benchmarks.scale 1000 28272 100000:256   # 256 videos a shard; FetchSettings says how many else
+    python -m benchmarks.scale 1000 28272 100000:256   # 256 videos a shard; else what fills `shards.minutes`
 """
 
 import argparse
@@ -20,13 +20,11 @@ from typing import Any
 
 import yaml
 
-from moviestrip.config import FetchSettings
-
 REPOSITORY = Path(__file__).resolve().parent.parent
 DATASET = {
     "role": "pseudo2d", "title": "Found", "licence": "of a test", "supervision": "pseudo_2d", "tube": "tracks",
     "split": "train", "stands_for": "instavariety",
-    "source": {"kind": "links", "people": 1, "lists": [{"kind": "table", "path": "links.csv"}]},
+    "source": {"kind": "links", "people": 3, "lists": [{"kind": "table", "path": "links.csv"}]},
 }  # fmt: skip
 
 
@@ -111,7 +109,7 @@ def _put(path: Path) -> None:
         path.touch()
 
 
-def every_model(shard_videos: int) -> dict[str, Any]:
+def every_model(shard_videos: int | None = None) -> dict[str, Any]:
     """The configuration of all variants and tables, in which the list of links is one dataset more."""
     default = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     return {"name": "scale", "datasets": [*default["datasets"], "found"], "fetch": {"shard_videos": shard_videos}}
@@ -120,20 +118,21 @@ def every_model(shard_videos: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("links", nargs="*", default=["1000", "28272"], help="how many, or how many:videos a shard")
-    print("| links | a shard | jobs | plan, s | processor, s | MB | nothing to do, s | processor, s | MB |")
+    print("| links | shards | jobs | plan, s | processor, s | MB | nothing to do, s | processor, s | MB |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for asked in parser.parse_args().links:
         links, _, given = asked.partition(":")
-        size = int(given or FetchSettings().shard_videos)
+        size = int(given) if given else None
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             make_place(folder, int(links), every_model(size))
             first = snakemake(folder, "-n", "--quiet", "rules")
             pretend_finished(folder)
             second = snakemake(folder, "-n", "--quiet", "rules")
+            shards = len(list(folder.glob("results/scale/plan/found/*.json")))
         assert first.returncode == second.returncode == 0 and second.jobs == 0, second.output[-3000:]
         figures = [f"{each.wall_s:.0f} | {each.processor_s:.0f} | {each.peak_mb:.0f}" for each in (first, second)]
-        print(f"| {int(links):,} | {size} | {first.jobs:,} | {' | '.join(figures)} |", flush=True)
+        print(f"| {int(links):,} | {shards} | {first.jobs:,} | {' | '.join(figures)} |", flush=True)
 
 
 if __name__ == "__main__":

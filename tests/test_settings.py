@@ -11,6 +11,7 @@ from moviestrip.config import (
     ScaleSettings,
     TrackingSettings,
     load_config,
+    load_dataset,
     load_variant,
 )
 from moviestrip.errors import ConfigError, FatalError
@@ -43,6 +44,14 @@ def test_a_better_title_changes_nothing_that_a_stage_is_handed_of_one_dataset(wh
     other = StageSettings({**whole._values, "dataset": {**dataset, "title": "Better", "licence": "Looked up"}})
     assert other.subset(("dataset",)) == whole.subset(("dataset",))
     assert StageSettings.from_json(other.subset(("dataset",))).section(DatasetSettings).source.kind == "rendered"
+
+
+def test_how_long_videos_are_expected_to_be_is_for_the_plan_alone(repository: Path):
+    config = load_config([repository / "config.yaml"])
+    whole = StageSettings.from_config(config, repository / "config", dataset="sports2d-demo")
+    assert load_dataset("sports2d-demo", repository / "config").video_s == 4
+    assert "video_s" not in whole.subset(("dataset", "dataset_settings"))
+    assert whole.section(DatasetSettings).video_s is None
 
 
 def test_a_variant_may_have_a_learning_rate_of_its_own(repository: Path):

@@ -118,7 +118,23 @@ class FetchSettings(Section):
     downloads: Path | None = Field(
         None, description="Where files are kept for all runs, each fetched once. [default: <results>/downloads]"
     )
-    shard_videos: int = Field(64, ge=1, description="Videos of one job.")
+    shard_videos: int | None = Field(
+        None, ge=1, description="Linked videos of one shard. [default: as many as fill `shards.minutes`]"
+    )
+
+
+class ShardSettings(Section):
+    """How much work one job is: a shard holds as many videos as its longest stage gets through in the time."""
+
+    minutes: float = Field(
+        60,
+        gt=0,
+        description="Of one core at the longest stage of a shard, by the cost of a frame (docs/scaling.md) and the "
+        "expected length of a video (`video_s` of its dataset).",
+    )
+    rendered_minutes: float = Field(
+        1, gt=0, description="The same of rendered videos, of which there are few: shorter jobs occupy all cores."
+    )
 
 
 class ShotSettings(Section):
@@ -377,7 +393,12 @@ class WorldSettings(Section):
         1, ge=1, description="Multiplies the people of each rendered dataset; nobody is in two splits."
     )
     clip_frames: int = Field(48, ge=16, description="Frames of each rendered video.")
-    shard_videos: int = Field(16, ge=1, description="Videos of one shard: the unit of work.")
+    shard_videos: int | None = Field(
+        None,
+        ge=1,
+        description="Videos of one shard, of every dataset but linked ones. [default: as many as fill "
+        "`shards.rendered_minutes`, of videos that are not rendered `shards.minutes`]",
+    )
     image_size_px: int = Field(256, ge=96, description="Side of a rendered single-person video.")
 
 
@@ -489,6 +510,7 @@ class Config(Section):
         (), description="Motion priors trained and scored besides those that a variant asks for."
     )
     body: BodySettings = BodySettings()
+    shards: ShardSettings = ShardSettings()
     fetch: FetchSettings = FetchSettings()
     detector: DetectorSettings = DetectorSettings()
     shots: ShotSettings = ShotSettings()
@@ -714,6 +736,12 @@ class DatasetSettings(Section):
         description="Whether the person's box comes from annotation or from detection and tracking."
     )
     fps: float = Field(25, gt=0, description="Videos of another or a varying rate are resampled to this one.")
+    video_s: float | None = Field(
+        None,
+        gt=0,
+        description="Expected mean length of a video, from which follows how many a shard holds; of rendered ones it "
+        "is known. [default: 6]",
+    )
     split: Split | None = Field(None, description="Of every video, where the source names none.")
     consent: str = Field(
         "", description="What those filmed agreed to, as far as it is known; printed on the data card."

@@ -29,6 +29,7 @@ SectionType = TypeVar("SectionType", bound=Section)
 # datasets or all variants.
 CAPTIONS = {"dataset": ("title", "plays", "licence", "consent"), "variant": ("title",)}
 NOT_HANDED_OVER = "(not handed over)"
+PLANNED_BY = {"video_s"}  # what only the plan reads of a dataset: no stage is handed it
 
 
 class StageSettings:
@@ -50,10 +51,12 @@ class StageSettings:
         places = config.data_folders, config.dataset_files
         datasets = {name: load_dataset(name, folder, *places) for name in config.datasets}
         variants = load_variants(config, folder, datasets)
-        values["dataset_settings"] = {name: found.model_dump(mode="json") for name, found in datasets.items()}
+        values["dataset_settings"] = {
+            name: found.model_dump(mode="json", exclude=PLANNED_BY) for name, found in datasets.items()
+        }
         values["variant_settings"] = {name: found.model_dump(mode="json") for name, found in variants.items()}
         if dataset is not None:
-            values["dataset"] = load_dataset(dataset, folder, *places).model_dump(mode="json")
+            values["dataset"] = load_dataset(dataset, folder, *places).model_dump(mode="json", exclude=PLANNED_BY)
         if variant is not None:
             chosen = variants.get(variant) or in_world(variant, load_variant(variant, folder), config, datasets)
             values["variant"] = chosen.model_dump(mode="json")

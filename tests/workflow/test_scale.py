@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from benchmarks.scale import Planned, every_model, make_place, pretend_finished, snakemake
-from moviestrip.config import FetchSettings
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -18,7 +17,7 @@ LINKS = 28_272
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scale")
-    make_place(folder, LINKS, every_model(FetchSettings().shard_videos))
+    make_place(folder, LINKS, every_model())
     return folder
 
 

@@ -1,6 +1,7 @@
 # What every rule shares: the validated configuration, the planned shards, and the helpers that say which
 # files a stage needs. A mistake in the configuration stops here, before any job, in one line.
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -11,6 +12,7 @@ from moviestrip.config import (
     load_variants,
     validate_config,
 )
+from moviestrip.datasets.durations import images_mb, limit_minutes
 from moviestrip.datasets.forgotten import read_forgotten
 from moviestrip.datasets.plan import plan_shards, read_shard
 from moviestrip.errors import MoviestripError
@@ -52,6 +54,7 @@ SHARDS = {
         CONFIG.seed,
         CONFIG.fetch,
         FORGOTTEN,
+        CONFIG.shards,
     )
     for name, dataset in DATASETS.items()
 }
@@ -170,6 +173,28 @@ def for_each(kind, datasets):
 
 def for_each_scored(kind):
     return for_each(kind, TEST_DATASETS)
+
+
+@cache
+def videos_in_shard(dataset, shard):
+    return len(or_stop(read_shard, RUN, dataset, shard)["videos"])
+
+
+def shard_minutes(stage):
+    """Resource function: after how long a job on a shard is taken for stuck, by its videos."""
+
+    def of(wildcards, attempt):
+        videos = videos_in_shard(wildcards.dataset, wildcards.shard)
+        dataset = DATASETS[wildcards.dataset]
+        return attempt * limit_minutes(dataset, CONFIG.rendering, stage, videos)
+
+    return of
+
+
+def shard_images_mb(wildcards, attempt):
+    """Resource function: what a shard's frames take as images on the node's disk."""
+    videos = videos_in_shard(wildcards.dataset, wildcards.shard)
+    return attempt * images_mb(DATASETS[wildcards.dataset], CONFIG.rendering, videos)
 
 
 def is_rendered(dataset):

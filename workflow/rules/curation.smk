@@ -47,6 +47,8 @@ rule key_frames:
         f"{ROOT}/logs/key_frames/{{dataset}}/{{shard}}.log",
     conda:
         "../../envs/video.yaml"
+    resources:
+        runtime=shard_minutes("key_frames"),
     params:
         settings=settings("curation.key_frames", "curation.minimum_confidence"),
     shell:

@@ -37,6 +37,8 @@ rule fetch:
         f"{ROOT}/logs/fetch/{{dataset}}/{{shard}}.log",
     conda:
         "../../envs/video.yaml"
+    resources:
+        runtime=shard_minutes("fetch"),
     params:
         settings=fetch_settings,
         unfinished=unfinished,
@@ -56,6 +58,9 @@ rule detect:
     conda:
         "../../envs/video.yaml"
     threads: CONFIG.detector.processes
+    resources:
+        runtime=shard_minutes("detect"),
+        disk_mb=shard_images_mb,
     params:
         settings=settings("dataset", "detector"),
     shell:
@@ -71,6 +76,8 @@ rule shots:
         f"{ROOT}/logs/shots/{{dataset}}/{{shard}}.log",
     conda:
         "../../envs/video.yaml"
+    resources:
+        runtime=shard_minutes("shots"),
     params:
         settings=settings("shots"),
     shell:

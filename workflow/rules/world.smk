@@ -41,6 +41,8 @@ rule render:
         f"{ROOT}/logs/render/{{dataset}}/{{shard}}.log",
     conda:
         "../../envs/world.yaml"
+    resources:
+        runtime=shard_minutes("render"),
     params:
         settings=settings("body"),
     shell:

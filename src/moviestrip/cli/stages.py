@@ -36,17 +36,24 @@ app = typer.Typer()
 def plan(config: ConfigFiles = None) -> None:
     """Decide which videos belong to which shard. Planned shards stay as they are; new videos append shards."""
     from moviestrip.config import load_dataset
+    from moviestrip.datasets.durations import longest_stage, stages_of
     from moviestrip.datasets.forgotten import read_forgotten
     from moviestrip.datasets.plan import plan_shards, read_shard
 
     settings, run = configuration(config), run_folder(None, config)
     forgotten = read_forgotten(settings.forgotten)
-    table = plain_table("dataset", "role", "shards", "videos", numbers=2)
+    table = plain_table("dataset", "role", "shards", "videos", "minutes a shard", numbers=3)
     for name in settings.datasets:
         dataset = load_dataset(name, config_folder(config), settings.data_folders, settings.dataset_files)
-        shards = plan_shards(run, name, dataset, settings.rendering, settings.seed, settings.fetch, forgotten)
-        videos = sum(len(read_shard(run, name, shard)["videos"]) for shard in shards)
-        table.add_row(name, dataset.role, str(len(shards)), str(videos))
+        rendering, fetching = settings.rendering, settings.fetch
+        shards = plan_shards(run, name, dataset, rendering, settings.seed, fetching, forgotten, settings.shards)
+        videos = [len(read_shard(run, name, shard)["videos"]) for shard in shards]
+        row = name, dataset.role, str(len(shards)), str(sum(videos))
+        if stages_of(dataset):
+            stage, minutes = longest_stage(dataset, rendering)
+            table.add_row(*row, f"{stage} {minutes * max(videos, default=0):.1f}")
+        else:
+            table.add_row(*row, "")
     Console().print(table)
 
 

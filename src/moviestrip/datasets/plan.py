@@ -4,8 +4,8 @@ A shard is the unit of work: 28,000 videos become a few hundred jobs. A planned 
 while its videos are still wanted, so adding videos appends shards and reruns nothing; a shard that
 holds a video which is no longer wanted, or is wanted differently, is dissolved and planned anew.
 A video that is to be forgotten is no longer wanted.
-Results do not depend on the sharding: whoever joins shards sorts by clip. A shard holds `rendering.shard_videos`, of
-linked videos `fetch.shard_videos`; one of features that come ready, as many frames as fit well into memory.
+Results do not depend on the sharding: whoever joins shards sorts by clip. A shard holds what its stages get through in
+`shards.minutes`; one of features that come ready, as many frames as fit well into memory.
 """
 
 import json
@@ -21,8 +21,10 @@ from moviestrip.config import (
     PackageSource,
     PreparedSource,
     RenderedSource,
+    ShardSettings,
     WorldSettings,
 )
+from moviestrip.datasets.durations import videos_a_shard
 from moviestrip.datasets.links import linked_videos, videos_in
 from moviestrip.errors import ConfigError
 from moviestrip.layout import RunFolder
@@ -69,12 +71,11 @@ def plan_shards(
     seed: int,
     fetching: FetchSettings | None = None,
     forgotten: frozenset[str] = frozenset(),
+    shards: ShardSettings | None = None,
 ) -> list[str]:
     """Write the shard files that are missing, remove the ones that no longer hold, and name all of them."""
     videos = wanted_videos(name, dataset, rendering, seed)
     wanted = {video["video_id"]: video for video in videos if video["video_id"] not in forgotten}
-    linked = (fetching or FetchSettings()).shard_videos
-    size = linked if isinstance(dataset.source, LinksSource) else rendering.shard_videos
     kept, planned = [], set()
     for shard in run.shards(name):
         path = run.plan(name, shard)
@@ -85,6 +86,10 @@ def plan_shards(
         else:
             path.unlink()
     fresh = [video for video in wanted.values() if video["video_id"] not in planned]
+    if isinstance(dataset.source, PreparedSource):
+        size = len(fresh)  # their frames are known, and counted
+    else:
+        size = videos_a_shard(name, dataset, rendering, fetching or FetchSettings(), shards or ShardSettings())
     return sorted(kept + _write_shards(run, name, _parts(fresh, size), kept))
 
 

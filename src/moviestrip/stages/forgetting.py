@@ -136,7 +136,7 @@ def replan(run: RunFolder, config: Config, folder: Path, datasets: Iterable[str]
     for name in config.datasets:
         if name in datasets:
             dataset = load_dataset(name, folder, config.data_folders, config.dataset_files)
-            plan_shards(run, name, dataset, config.rendering, config.seed, config.fetch, forgotten)
+            plan_shards(run, name, dataset, config.rendering, config.seed, config.fetch, forgotten, config.shards)
 
 
 def _runs_beside(run: RunFolder) -> list[RunFolder]:
