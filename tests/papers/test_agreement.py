@@ -70,7 +70,7 @@ class Maker:
                 write_table(run.scores(variant, number, "street"), scores_of(variant, number, values), SCORES)
                 behind = {"predictions": run.checkpoint(variant, number)}
                 write_provenance(run.scores(variant, number, "street"), "scores", behind, {})
-        settings = config.model_dump(mode="json") | {"dataset_settings": self.datasets}
+        settings = config.model_dump(mode="json") | {"dataset_settings": self.datasets, "variant_settings": {}}
         for stage in (lambda job: stages.table(job, "hmmr-2"), stages.claims):
             stage(stages.Job(run, StageSettings(settings)))
         return run

@@ -1,14 +1,12 @@
 """What the ledger says of claims that do not hold: computed from the scores, and looked up."""
 
-import math
-import re
-
 import numpy as np
 import pytest
 
 from moviestrip.papers import investigations as module
-from moviestrip.papers.claims import FAILS, HOLDS, UNDECIDED, claim_page, judge_claims
-from moviestrip.papers.investigations import CAUSES, Comparison, investigation_of, investigations, shortfall
+from moviestrip.papers.causes import Comparison
+from moviestrip.papers.claims import FAILS, HOLDS, claim_page, judge_claims
+from moviestrip.papers.investigations import ORIGINS, investigation_of, investigations, shortfall
 from moviestrip.papers.printed import printed_claims, printed_tables
 from moviestrip.papers.resamples import Resamples
 from moviestrip.papers.table import build_table
@@ -20,61 +18,30 @@ def compared(margin: float, reach: float = 2.0, clips: int = 30, text: str = "e(
     return Comparison(text, margin, low, high, "mm", low > 0, high < 0, clips)
 
 
-def test_clips_needed_make_the_interval_clear_when_as_many_more_like_these_are_scored():
-    """The same clips several times over are a world with as many more: the effect stays, the interval shrinks."""
-    random = np.random.default_rng(3)
-    hard = random.gamma(2, 60, (1, 40))
-    gains = random.normal(0, 5, (1, 40))
-    gains += 1.2 - gains.mean()
-    few = judged(scores_of("mpjpe", contextual=hard - gains, single_view=hard), "hmmr-03")
-    assert few["verdict"] == UNDECIDED and 40 < few["needs_clips"] < 400
-    times = math.ceil(1.15 * few["needs_clips"] / 40)  # a resampled interval is no exact root
-    many = judged(
-        scores_of("mpjpe", contextual=np.tile(hard - gains, times), single_view=np.tile(hard, times)), "hmmr-03"
-    )
-    assert many["verdict"] == HOLDS and many["effect"] == pytest.approx(few["effect"], abs=1e-3)
-
-
 def test_the_reason_names_what_is_open_beside_the_papers_margin():
     hard = np.random.default_rng(0).gamma(2, 60, (1, 40))
     noise = np.random.default_rng(1).normal(0, 5, (1, 40))
     row = judged(scores_of("mpjpe", contextual=hard - 0.5 + noise - noise.mean(), single_view=hard), "hmmr-03")
     crossing = "the interval crosses the boundary: "
     assert row["reason"].startswith(f"{crossing}mpjpe(contextual) < mpjpe(single-view) on 3dpw by 0.5 mm (-0.")
-    assert "; printed 2.9 mm); " in row["reason"]
-    clear = rf"; {row['needs_clips']:,} clips, [\d.]+ times these 40, would make such effects clear: it holds$"
-    assert re.search(clear, row["reason"])
+    assert row["reason"].endswith("; printed 2.9 mm)")
 
 
 def test_of_many_comparisons_the_broken_are_counted_and_the_worst_named():
     many = [compared(-9 + index, text=f"relation {index}") for index in range(6)] + [compared(8)]
     found = shortfall(many, {"relation 0": "1.5 mm"})
-    assert found.text == (
+    assert found == (
         "6 of 7 comparisons broken: relation 0 by -9 mm (-11 to -7; printed 1.5 mm), relation 1 by -8 mm (-10 to -6), "
         "relation 2 by -7 mm (-9 to -5), and 3 more"
     )
-    assert found.clips == 0  # more clips would not mend it
 
 
-@pytest.mark.parametrize(
-    ("margin", "reach", "clips", "needed"),
-    [(1, 2, 30, 120), (-1, 2, 30, 120), (2, 3, 8, 18), (0, 1, 30, 0), (1, math.nan, 30, 0), (1, 2, 0, 0)],
-)
-def test_clips_needed_grow_with_the_square_of_the_interval(margin, reach, clips, needed):
-    assert compared(margin, reach, clips).clips_needed() == needed
-
-
-def test_a_claim_with_an_undecided_comparison_below_zero_would_fail():
-    assert "clear: it fails" in shortfall([compared(-1), compared(5)], {}).text
-    assert "clear: it holds" in shortfall([compared(1), compared(5)], {}).text
-
-
-def test_every_entry_is_of_a_claim_with_a_known_cause_and_says_something():
+def test_every_entry_is_of_a_claim_with_a_known_origin_and_says_something():
     entries = investigations()
     assert set(entries["claim_id"]) <= set(printed_claims()["claim_id"])
-    assert set(entries["cause"]) <= set(CAUSES) and set(entries["world"]) <= {"", "miniature", "papers"}
+    assert set(entries["origin"]) <= set(ORIGINS) and set(entries["world"]) <= {"", "miniature", "papers"}
     assert (entries["investigation"].str.len() > 40).all()
-    assert not entries.duplicated(["claim_id", "world", "cause"]).any()
+    assert not entries.duplicated(["claim_id", "world", "origin"]).any()
 
 
 def test_what_fails_on_the_printed_numbers_has_an_entry_for_every_world():
@@ -93,7 +60,7 @@ def test_what_fails_on_the_printed_numbers_has_an_entry_for_every_world():
 
 def test_an_entry_of_one_world_is_told_there_alone(tmp_path, monkeypatch):
     file = tmp_path / "investigations.csv"
-    head = "claim_id,world,cause,investigation\n"
+    head = "claim_id,world,origin,investigation\n"
     file.write_text(f'{head}hmmr-03,miniature,budget,"Steps, doubled."\nhmmr-03,,data,Any.\n')
     monkeypatch.setattr(module, "DATA", tmp_path)
     monkeypatch.setattr(module, "_entries", module._entries.__wrapped__)
@@ -104,5 +71,5 @@ def test_an_entry_of_one_world_is_told_there_alone(tmp_path, monkeypatch):
     ledger = judge_claims(build_table("hmmr", "2", scores, None, SETTING), Resamples(scores, SETTING))
     assert "investigation: budget: Steps, doubled." in claim_page("hmmr-03", ledger)
     file.write_text(f"{head}hmmr-03,,luck,Any.\n")
-    with pytest.raises(module.FatalError, match="cause: 'luck' is not known; known: budget, data"):
+    with pytest.raises(module.FatalError, match="origin: 'luck' is not known; known: budget, data"):
         investigation_of("hmmr-03", "papers")

@@ -134,6 +134,9 @@ def test_claims_are_filtered_by_verdict_paper_and_words(open_page: Open, page_fi
     for button in page.locator('#claims button[data-value=""]').all():
         button.click()
     page.locator("#claims-search").fill("")
+    page.locator('#claims [data-key="cause"] button[data-value="too few clips"]').click()
+    assert shown(page, rows) == ["phd-01"]
+    page.locator('#claims [data-key="cause"] button[data-value=""]').click()
     assert shown(page, rows) == everything
 
 

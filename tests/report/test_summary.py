@@ -28,6 +28,13 @@ def real_row(variant: str, value: str, **more: str) -> dict[str, str]:
     } | more  # fmt: skip
 
 
+def test_claims_that_do_not_hold_are_counted_by_what_is_proven_of_them():
+    causes = ["", "opposite here", "smaller effect here", "too few clips", "contradicted by its own table"]
+    claims = [row | {"cause": cause} for row, cause in zip(claims_of(hmmr="hffuu"), causes, strict=True)]
+    said = "intervals exclude what the paper found in 2, 1 have too few clips to tell, and 1 the paper’s own numbers"
+    assert said in summary.answer_of_claims(claims).text
+
+
 def test_only_judged_claims_count():
     answer = summary.answer_of_claims(claims_of(hmmr="hhfu", tcmr="hpn", vibe="p"))
     assert answer.figure == "3 of 5"

@@ -98,6 +98,11 @@ rule claims:
             prior=CONFIG.motion_priors,
             seed=CONFIG.training_seeds,
         ),
+        logs=expand(
+            f"{ROOT}/models/{{variant}}/seed-{{seed}}/log.parquet",
+            variant=TRAINED,
+            seed=CONFIG.training_seeds,
+        ),
     output:
         f"{ROOT}/claims.csv",
     log:
@@ -106,7 +111,7 @@ rule claims:
     conda:
         "../../envs/evaluation.yaml"
     params:
-        settings=settings(*TABLE_SETTINGS),
+        settings=settings(*TABLE_SETTINGS, "variant_settings"),
     shell:
         "moviestrip claims --run {ROOT} --settings {params.settings:q} 2> {log}"
 

@@ -18,6 +18,9 @@ drawn, which tells by what factor its margin has to be expanded, and with each o
 sums, differences and products with constants that expands the margin itself, exactly and still in pairs. A minimum,
 a maximum, a size or a count of relations is taken of moved cells, as it is of cells. Where cells have different
 numbers of groups, the smallest is taken for all: too careful by a little for cells of two datasets, drawn apart.
+
+It is read once more without its constants, factors as 1 and summands as 0: `a <= 0.6*b` says how far a is below b,
+and without them the same numbers say by how much it is below b at all, whatever it was asked to be.
 """
 
 import itertools
@@ -48,6 +51,8 @@ FUNCTIONS: Mapping[str, Callable[[Sequence[Numbers]], Numbers]] = {
 }
 AS_DRAWN = Expansion(1.0, math.inf)
 RELATIONS = ("<", "<=", ">", ">=")
+COUNTED = "relations"  # the unit of a sum of relations that hold
+LENGTH = "mm"  # how the units of errors begin that have a true zero
 TOKEN = re.compile(r"\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<name>[A-Za-z_]\w*)|(?P<sign><=|>=|[-<>+*(),]))")
 MODIFIER = re.compile(r"\s(on|with|for)\s")
 SLACK = 1e-9  # decimals such as 0.6 * 27.3 have no exact binary form
@@ -77,6 +82,9 @@ class Margin:
         text: the relation as written, with the names that its modifiers bound.
         clips: of the cell that is a mean of the fewest; 0 where none is told.
         freedom: degrees of freedom by which its resamples were expanded.
+        plain: by how much it is true without its constants.
+        larger: the side that it says is larger, without constants; None where it is no sum of lengths alone.
+        models: (row, kind of row) of every cell that it reads.
     """
 
     values: Numbers
@@ -85,6 +93,9 @@ class Margin:
     text: str = ""
     clips: int = 0
     freedom: float = math.inf
+    plain: Numbers | None = None
+    larger: Numbers | None = None
+    models: tuple[tuple[str, str], ...] = ()
 
     def holds(self) -> Bool[np.ndarray, " numbers"]:
         return self.values > 0 if self.strict else self.values >= -SLACK
@@ -198,11 +209,19 @@ def read_check(check: str, cells: Cells) -> Reading:
 def _margins_of(text: str, bound: Mapping[str, str], cells: Cells, reading: Reading) -> list[Margin]:
     """By how much each comparison of a relation is true, its cells moved by the widest factor of any."""
     as_drawn = _Relation(text, bound, cells, reading)
-    margins = as_drawn.margins()
-    if not margins or not as_drawn.groups:
-        return margins
-    found = [cells.expansion(margin.values, min(as_drawn.groups)) for margin in margins]
-    return _Relation(text, bound, cells, reading, max(found, key=lambda each: each.factor)).margins()
+    margins, widest = as_drawn.margins(), AS_DRAWN
+    if margins and as_drawn.groups:
+        found = [cells.expansion(margin.values, min(as_drawn.groups)) for margin in margins]
+        widest = max(found, key=lambda each: each.factor)
+        margins = _Relation(text, bound, cells, reading, widest).margins()
+    plain = _Relation(text, bound, cells, reading, widest, is_plain=True).margins()
+    return [_with_plain(margin, each) for margin, each in zip(margins, plain, strict=True)]
+
+
+def _with_plain(margin: Margin, plain: Margin) -> Margin:
+    """A count of relations has no other form than its own."""
+    counts = margin.unit == COUNTED
+    return replace(margin, plain=margin.values if counts else plain.values, larger=None if counts else plain.larger)
 
 
 def _split(text: str, separator: str) -> list[str]:
@@ -252,10 +271,22 @@ class _Relation:
     """Recursive descent over one relation, with the names its modifiers bound."""
 
     def __init__(
-        self, text: str, bound: Mapping[str, str], cells: Cells, reading: Reading, expansion: Expansion = AS_DRAWN
+        self,
+        text: str,
+        bound: Mapping[str, str],
+        cells: Cells,
+        reading: Reading,
+        expansion: Expansion = AS_DRAWN,
+        is_plain: bool = False,
     ):
+        """
+        Args:
+            is_plain: constants are read as what leaves both sides as they are.
+        """
         self.text, self.at, self.bound, self.cells, self.reading = text, 0, bound, cells, reading
-        self.expansion = expansion
+        self.expansion, self.is_plain = expansion, is_plain
+        self.subtracts = False
+        self.models: dict[tuple[str, str], None] = {}  # (row, kind) of every cell so far
         self.unit = ""
         self.clips: list[int] = []  # behind every cell so far
         self.groups: list[int] = []  # likewise, of those that were drawn again
@@ -269,9 +300,19 @@ class _Relation:
             raise self._mistake()
         if not self.complete:
             return []
-        unit, clips = "relations" if self.counts else self.unit, min(self.clips, default=0)
-        freedom = self.expansion.freedom
-        return [replace(margin, unit=unit, clips=clips, freedom=freedom) for margin in result]
+        unit, clips = COUNTED if self.counts else self.unit, min(self.clips, default=0)
+        is_ratio = unit.startswith(LENGTH) and not self.subtracts
+        return [
+            replace(
+                margin,
+                unit=unit,
+                clips=clips,
+                freedom=self.expansion.freedom,
+                larger=margin.larger if is_ratio else None,
+                models=tuple(self.models),
+            )
+            for margin in result
+        ]
 
     def _relation(self) -> Numbers | list[Margin]:
         """A chain of comparisons as margins; without any, the value of the sum."""
@@ -281,8 +322,9 @@ class _Relation:
             self._take()
             middle = self.at
             right = self._sum()
-            difference = right - left if sign.startswith("<") else left - right
-            margins.append(Margin(difference, "=" not in sign, self.unit, self._told(self.text[start : self.at])))
+            larger, smaller = (right, left) if sign.startswith("<") else (left, right)
+            told = self._told(self.text[start : self.at])
+            margins.append(Margin(larger - smaller, "=" not in sign, self.unit, told, larger=larger))
             left, start = right, middle
         return margins or left
 
@@ -298,15 +340,22 @@ class _Relation:
     def _sum(self) -> Numbers:
         value = self._product()
         while self._peek() in ("+", "-"):
-            value = value + self._product() if self._take() == "+" else value - self._product()
+            adds = self._take() == "+"
+            self.subtracts |= not adds
+            value = value + self._product() if adds else value - self._product()
         return value
 
     def _product(self) -> Numbers:
-        value = self._atom()
-        while self._peek() == "*":
+        value, has_cells = np.ones(1), False
+        while True:
+            is_constant = self._peek()[:1].isdigit()
+            factor = self._atom()
+            has_cells |= not is_constant
+            if not (self.is_plain and is_constant):
+                value = value * factor
+            if self._peek() != "*":
+                return value if has_cells or not self.is_plain else np.zeros(1)
             self._take()
-            value = value * self._atom()
-        return value
 
     def _atom(self) -> Numbers:
         token = self._take()
@@ -357,6 +406,7 @@ class _Relation:
         self.unit = str(found.rows[0].get("unit", ""))
         self.clips += [int(clips)] if (clips := str(found.rows[0].get("clips"))).isdigit() else []
         self.groups += [found.groups] if len(found.numbers) > 1 else []
+        self.models[row_id, str(found.rows[0].get("kind", ""))] = None
         place = label(metric, row_id, keys)
         own = self.cells.expansion(found.numbers, found.groups)
         self.reading.cells[place], self.reading.rows[place] = moved(found.numbers, own), found.rows[0]

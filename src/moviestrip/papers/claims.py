@@ -19,7 +19,7 @@ the lowest end of the relations' intervals, high the lowest of their widened upp
 
 import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -27,12 +27,24 @@ import pandas as pd
 from moviestrip.errors import ConfigError
 from moviestrip.evaluation.statistics import percentile_ends, student_by_normal
 from moviestrip.papers.audit import notes_of_claim
+from moviestrip.papers.causes import Asked, Comparison, Finding, Learning, Size, explain
 from moviestrip.papers.cells import cell_id
-from moviestrip.papers.checks import MANUAL, Cells, Margin, NoNumber, Numbers, Reading, Resampled, Row, read_check
-from moviestrip.papers.investigations import Comparison, Shortfall, investigation_of, shortfall
+from moviestrip.papers.checks import (
+    MANUAL,
+    SLACK,
+    Cells,
+    Margin,
+    NoNumber,
+    Numbers,
+    Reading,
+    Resampled,
+    Row,
+    read_check,
+)
+from moviestrip.papers.investigations import investigation_of, shortfall
 from moviestrip.papers.printed import PAPERS, printed_claims, printed_tables
 from moviestrip.papers.table import PRINTED_UNITS, summary_of
-from moviestrip.papers.worlds import kind_of, variant_of
+from moviestrip.papers.worlds import BASELINES, kind_of, variant_of
 
 HOLDS, FAILS, UNDECIDED, PENDING = "holds", "fails", "undecided", "pending"
 NOT_APPLICABLE, NOT_IN_TABLES = "not applicable", "not in tables"
@@ -124,14 +136,54 @@ def _are_resampled(margins: Sequence[Margin]) -> bool:
 
 
 def _compared(margins: Sequence[Margin], percent: float) -> Iterator[Comparison]:
-    """Each relation with its own verdict, by the ends that `_weigh` judges by."""
+    """Each relation with its own verdict, by the ends that `_weigh` judges by, and its effect by such ends."""
     resampled = _are_resampled(margins)
-    lows, highs = _bounds(margins, percent) if resampled else ([math.nan] * len(margins),) * 2
-    for margin, low, high in zip(margins, lows, highs, strict=True):
-        value = float(margin.values[0])
+    asked = [_asked(margin) for margin in margins]
+    effects = [_effect(margin, each) for margin, each in zip(margins, asked, strict=True)]
+    unknown = ([math.nan] * len(margins),) * 2
+    ends_of_margins, ends_of_effects = (
+        list(zip(*(_bounds(each, percent) if resampled else unknown), strict=True)) for each in (margins, effects)
+    )
+    for index, margin in enumerate(margins):
+        value, (low, high) = float(margin.values[0]), ends_of_margins[index]
         ends = (low, high) if resampled else (value, value)
-        holds, broken = margin.holds_at(ends[0]), not math.isnan(ends[1]) and not margin.holds_at(ends[1])
-        yield Comparison(margin.text, value, low, high, margin.unit, holds, broken, margin.clips)
+        yield Comparison(
+            margin.text,
+            value,
+            low,
+            high,
+            margin.unit,
+            holds=margin.holds_at(ends[0]),
+            broken=not math.isnan(ends[1]) and not margin.holds_at(ends[1]),
+            clips=margin.clips,
+            asked=asked[index],
+            size=_size(effects[index], *ends_of_effects[index], is_limit=asked[index] == "limit"),
+            widening=student_by_normal(margin.freedom, percent),
+            models=margin.models,
+        )
+
+
+def _asked(margin: Margin) -> Asked:
+    """What its constants make of a comparison: harder than that one side is lower, easier, or neither."""
+    assert margin.plain is not None
+    harder = float(margin.plain[0] - margin.values[0])
+    return "direction" if abs(harder) <= SLACK else "amount" if harder > 0 else "limit"
+
+
+def _effect(margin: Margin, asked: Asked) -> Margin:
+    """By how much one side lies below the other without constants, in percent of the larger where that is a length."""
+    assert margin.plain is not None
+    if margin.larger is None:
+        return replace(margin, values=margin.plain)
+    whole = margin.larger - margin.plain if asked == "limit" else margin.larger
+    return replace(margin, values=100 * margin.plain / whole, unit="%")
+
+
+def _size(effect: Margin, low: float, high: float, is_limit: bool) -> Size:
+    """A limit limits the effect that goes against it."""
+    unit = "points" if effect.larger is None and effect.unit == "%" else effect.unit
+    value = float(effect.values[0])
+    return Size(-value, -high, -low, unit) if is_limit else Size(value, low, high, unit)
 
 
 def _bounds(margins: Sequence[Margin], percent: float) -> tuple[list[float], list[float]]:
@@ -188,7 +240,11 @@ def _notes(rows: Iterable[Row], start: str) -> list[str]:
 
 
 def judge_claims(
-    ours: pd.DataFrame | None, resamples: Resampled | None = None, percent: float = 95, world: str = "miniature"
+    ours: pd.DataFrame | None,
+    resamples: Resampled | None = None,
+    percent: float = 95,
+    world: str = "miniature",
+    learning: Mapping[str, Learning] | None = None,
 ) -> pd.DataFrame:
     """The ledger, a row a claim: verdicts on both sides, the effect with its ends, what was said, and the cells.
 
@@ -197,6 +253,7 @@ def judge_claims(
         resamples: of the scores behind them; without it means alone are judged.
         percent: width of the intervals.
         world: whose investigations are told.
+        learning: how each variant learned last; without it causes say nothing of the budget.
     """
     printed = printed_tables()
     own = _with_absent_tables(ours, printed)
@@ -205,7 +262,7 @@ def judge_claims(
         for paper in PAPERS
     }
     claims = printed_claims().to_dict("records")
-    return pd.DataFrame([_ledger_row(claim, *both[claim["paper"]], percent, world) for claim in claims])
+    return pd.DataFrame([_ledger_row(claim, *both[claim["paper"]], percent, world, learning) for claim in claims])
 
 
 def _with_absent_tables(ours: pd.DataFrame | None, printed: pd.DataFrame) -> pd.DataFrame:
@@ -221,10 +278,15 @@ def _with_absent_tables(ours: pd.DataFrame | None, printed: pd.DataFrame) -> pd.
 
 
 def _ledger_row(
-    claim: Mapping[Hashable, str], printed: Cells, ours: Cells, percent: float, world: str
+    claim: Mapping[Hashable, str],
+    printed: Cells,
+    ours: Cells,
+    percent: float,
+    world: str,
+    learning: Mapping[str, Learning] | None,
 ) -> dict[str, object]:
     on_printed, on_ours = judge(claim["check"], printed), judge(claim["check"], ours, percent)
-    effect, missed = on_ours.effect, _shortfall(on_ours, on_printed)
+    effect, finding = on_ours.effect, _finding(claim["paper"], on_ours, on_printed, learning)
     return {
         "claim_id": claim["claim_id"],
         "verdict_printed": on_printed.verdict,
@@ -232,7 +294,7 @@ def _ledger_row(
         "effect": effect.value,
         "low": effect.low,
         "high": effect.high,
-        "reason": "; ".join(filter(None, (missed.text, on_ours.reason))),
+        "reason": "; ".join(filter(None, (_shortfall(on_ours, on_printed), on_ours.reason))),
         "unit": effect.unit,
         **{key: claim[key] for key in ("paper", "where", "statement")},
         "values_printed": on_printed.values_text(percent),
@@ -240,14 +302,25 @@ def _ledger_row(
         "tables": " ".join(on_ours.tables or on_printed.tables),
         "cells": on_ours.addresses_text(),
         "note": _note_of(claim["claim_id"]),
-        "needs_clips": missed.clips or "",
+        "needs_clips": finding.clips or "",
+        "cause": finding.cause,
+        "evidence": finding.evidence,
+        "still_learning": " ".join(finding.still_learning),
         "investigation": investigation_of(claim["claim_id"], world) if on_ours.verdict in MISSED else "",
     }
 
 
-def _shortfall(ours: Verdict, printed: Verdict) -> Shortfall:
+def _finding(paper: str, ours: Verdict, printed: Verdict, learning: Mapping[str, Learning] | None) -> Finding:
+    if ours.verdict not in MISSED:
+        return Finding()
+    models = {model: variant_of(paper, *model) for each in ours.comparisons for model in each.models}
+    titles = {model: BASELINES.get(name, name) or name for model, name in models.items() if name is not None}
+    return explain(ours.comparisons, printed.comparisons, printed.verdict != FAILS, learning, titles)
+
+
+def _shortfall(ours: Verdict, printed: Verdict) -> str:
     if ours.verdict not in MISSED or not ours.comparisons:
-        return Shortfall()
+        return ""
     theirs = {each.text: f"{each.margin:.3g} {PRINTED_UNITS.get(each.unit, each.unit)}" for each in printed.comparisons}
     return shortfall(ours.comparisons, theirs)
 
@@ -259,7 +332,9 @@ def _note_of(claim_id: str) -> str:
 def claim_list(ledger: pd.DataFrame) -> pd.DataFrame:
     """Verdicts and effects of a ledger, as short texts."""
     numbers = {name: ["" if math.isnan(value) else f"{value:.3g}" for value in ledger[name]] for name in ENDS}
-    return ledger[["claim_id", "verdict_printed", "verdict"]].assign(**numbers, unit=ledger["unit"])
+    return ledger[["claim_id", "verdict_printed", "verdict"]].assign(
+        **numbers, unit=ledger["unit"], cause=ledger["cause"]
+    )
 
 
 def claim_page(claim_id: str, ledger: pd.DataFrame) -> str:
@@ -280,7 +355,8 @@ def claim_page(claim_id: str, ledger: pd.DataFrame) -> str:
         *_list("", row["values"].split(", ")),
         f"tables: {row['tables'] or 'none'}",
     ]
-    more = {"why": row["reason"], "note": _note_of(claim_id), "investigation": row["investigation"]}
+    told = f"{row['cause']}: {row['evidence']}" if row["cause"] else ""
+    more = {"why": told, "in detail": row["reason"], "note": _note_of(claim_id), "investigation": row["investigation"]}
     return "\n".join([*lines, *(f"{name}: {text}" for name, text in more.items() if text)])
 
 

@@ -33,6 +33,7 @@ from moviestrip.errors import StorageError
 from moviestrip.figures.curves import TRAINING_LOSS, SharedAxes, shared_axes, training_panel
 from moviestrip.figures.funnel import funnel_figure
 from moviestrip.layout import RunFolder
+from moviestrip.papers.causes import CAUSES
 from moviestrip.papers.figures import FIGURES
 from moviestrip.papers.printed import PAPER_TITLES, PAPERS
 from moviestrip.papers.worlds import Setting
@@ -41,7 +42,7 @@ from moviestrip.report.media import Embedded, embed_picture, embed_video, read_s
 VERDICTS = ("holds", "fails", "undecided", "pending", "not applicable", "not in tables")
 CLAIM_COLUMNS = (
     "claim_id", "paper", "where", "statement", "verdict_printed", "values_printed", "verdict", "effect", "low", "high",
-    "unit", "values", "tables", "cells", "reason", "note",
+    "unit", "values", "tables", "cells", "reason", "note", "cause", "evidence",
 )  # fmt: skip
 INVESTIGATION = "investigation"  # of a claim that does not hold: why not, and what was tried
 FIGURE_KEYS = ("title", "source", "caption", "note", "picture")  # of caption.json
@@ -150,6 +151,7 @@ def read_claims(run: RunFolder) -> dict[str, Any] | None:
     return {
         "rows": rows,
         "verdict_options": options_of(rows, "verdict", VERDICTS),
+        "cause_options": options_of([row for row in rows if row["cause"]], "cause", CAUSES),
         "paper_options": options_of(rows, "paper", PAPERS, lambda paper: PAPER_TITLES.get(paper, paper)),
     }
 

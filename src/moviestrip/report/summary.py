@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from moviestrip.config import Config, DatasetSettings, VariantSettings
+from moviestrip.papers.causes import CONTRADICTED, FEW, PROVEN
 from moviestrip.papers.printed import PAPER_TITLES, PAPERS
 from moviestrip.report.findings import (
     ABSENT,
@@ -97,6 +98,12 @@ def answer_of_claims(claims: Sequence[Row] | None) -> Answer:
         f"Of {plural(applies, 'claim')} that this run can judge, {counts['holds']} hold with an interval clear of "
         f"zero, {counts['fails']} fail and {counts['undecided']} stay undecided."
     )
+    causes = Counter(row.get("cause", "") for row in claims)
+    if proven := sum(causes[name] for name in PROVEN):
+        text += (
+            f" Of those that do not hold, intervals exclude what the paper found in {proven}, {causes[FEW]} have too "
+            f"few clips to tell, and {causes[CONTRADICTED]} the paper’s own numbers break."
+        )
     if others:
         text += f" {plural(others, 'more claim')} cannot be judged here; the ledger says why."
     return Answer(question, f"{counts['holds']} of {applies}", text, "claims", claims_by_paper(claims))

@@ -63,9 +63,9 @@ def _evidence(run: RunFolder, label: str) -> "Evidence":
 
     record = _record(run)
     setting = Setting.of(StageSettings(record["settings"]).config())
-    kinds: dict[str, list[Path]] = {"table": [], "scores": []}
+    kinds: dict[str, list[Path]] = {"table": [], "scores": [], "log": []}
     for name, found in record["inputs"].items():
-        kinds["table" if name.startswith("table:") else "scores"].append(run.root / found["path"])
+        kinds[kind if (kind := name.partition(":")[0]) in kinds else "scores"].append(run.root / found["path"])
     if not kinds["scores"]:
         raise ConfigError(f"{run.claims}: no scores are behind it; make a table that compares models")
     scores = tables.read_tables(kinds["scores"], tables.SCORES)

@@ -15,6 +15,7 @@ from moviestrip.storage import atomic_path, write_text
 from moviestrip.tables import read_table
 
 if TYPE_CHECKING:
+    from moviestrip.papers.causes import Learning
     from moviestrip.papers.worlds import Setting
 
 
@@ -98,11 +99,34 @@ def _prior_score_files(job: Job, setting: "Setting") -> dict[str, Path]:
     return {f"scores:{prior}/{seed}/{MOTIONS}": job.run.scores(prior, seed, MOTIONS) for prior, seed in keys}
 
 
+def _log_files(job: Job, setting: "Setting") -> dict[str, Path]:
+    """Training logs of the run's models."""
+    trained = [name for name, variant in job.settings.variants().items() if variant.is_trained]
+    keys = [(variant, seed) for variant in trained for seed in setting.seeds]
+    return {f"log:{variant}/{seed}": job.run.training_log(variant, seed) for variant, seed in keys}
+
+
+def _learning(job: Job, setting: "Setting") -> dict[str, "Learning"]:
+    """How the model of each variant learned last; one without weights of its own has another's."""
+    from moviestrip.papers.causes import learning_of
+
+    found: dict[str, Learning] = {}
+    for name, variant in job.settings.variants().items():
+        paths = [job.run.training_log(variant.weights_of or name, seed) for seed in setting.seeds]
+        learned = learning_of([read_table(path, tables.TRAINING_LOG) for path in paths])
+        if learned is not None:
+            found[name] = learned
+    return found
+
+
 CELL_TEXTS = {"table": str, "horizon": str, "dtw": str}  # as they are printed, not as pandas would read them
 
 
 def claims(job: Job) -> None:
-    """Judge the papers' claims on the printed numbers and on this run's tables, by the scores behind them."""
+    """Judge the papers' claims on the printed numbers and on this run's tables, by the scores behind them.
+
+    Of those that do not hold, the logs of the models tell whether these were still learning.
+    """
     from moviestrip.papers.claims import judge_claims
     from moviestrip.papers.resamples import Resamples
     from moviestrip.papers.table import build_table, counts_data
@@ -121,9 +145,10 @@ def claims(job: Job) -> None:
     finished.append(build_table("vibe", "text", found, None, setting))  # of motion priors
     with atomic_path(job.run.claims) as partial:
         cells = pd.concat(finished, ignore_index=True)
-        ledger = judge_claims(cells, resamples, setting.interval_percent, setting.world)
+        learning = _learning(job, setting)
+        ledger = judge_claims(cells, resamples, setting.interval_percent, setting.world, learning)
         ledger.to_csv(partial, index=False, float_format="%.6g")
-    job.record(job.run.claims, "claims", paths | scores)
+    job.record(job.run.claims, "claims", paths | scores | _log_files(job, setting))
 
 
 def ledger(run: RunFolder) -> pd.DataFrame:
@@ -134,7 +159,7 @@ def ledger(run: RunFolder) -> pd.DataFrame:
     if not path.is_file():
         raise ConfigError(f"{path}: not made yet; run `snakemake --cores 2 {path}`")
     found = pd.read_csv(path, dtype=str, keep_default_na=False)
-    missing = [name for name in ENDS if name not in found]
+    missing = [name for name in (*ENDS, "cause", "evidence") if name not in found]
     if missing:
         raise StorageError(f"{path}: lacks the columns {missing}; an older version made it: make the claims again")
     return found.assign(**{name: pd.to_numeric(found[name]) for name in ENDS})
