@@ -24,7 +24,7 @@ SHARED = {
     "fuse.glusterfs", "panfs", "pvfs2", "wekafs", "afs", "cifs", "smb3", "gfs2", "ocfs2", "fuse.juicefs", "vast",
 }  # fmt: skip
 IN_MEMORY = {"tmpfs", "ramfs"}
-SCRATCH_GIB = 20  # detect writes every frame of a video as an image, a video at a time
+SCRATCH_GIB = 20  # detect writes every frame of its shard as an image
 SKEW_S = 2.0
 SLOW_MS = 200.0
 TRIAL_FILES = 20
