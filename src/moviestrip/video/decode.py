@@ -21,6 +21,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
 
 from moviestrip.errors import QuarantineError
@@ -104,10 +105,10 @@ def probe(
 
 def frames(path: Path, fps: float | None = None, start_s: float = 0, end_s: float = 0) -> Iterator[Image]:
     """The upright RGB frames of a video or of a part of it, all of them, or resampled to a constant `fps`."""
-    part = Part.of(start_s, end_s)
+    part, converter = Part.of(start_s, end_s), VideoReformatter()
     with _open(path) as (container, stream):
         for timed in _frames_at_rate(path, container, stream, fps, part):
-            yield _upright(timed.frame)
+            yield _upright(timed.frame, converter)
 
 
 def _frames_at_rate(
@@ -302,7 +303,8 @@ def _nearer(previous: TimedFrame, current: TimedFrame, instant_s: Fraction) -> b
     return abs(previous.time_s - instant_s) < abs(current.time_s - instant_s)
 
 
-def _upright(frame: av.VideoFrame) -> Image:
-    image = frame.to_ndarray(format="rgb24")
+def _upright(frame: av.VideoFrame, converter: VideoReformatter) -> Image:
+    """A decoded frame as RGB; one converter a video, on one thread: making its tables and threads anew takes longer."""
+    image = converter.reformat(frame, format="rgb24", threads=1).to_ndarray()
     quarter_turns = round(frame.rotation / 90) % 4  # counter-clockwise, as NumPy turns
     return np.ascontiguousarray(np.rot90(image, quarter_turns)) if quarter_turns else image
