@@ -36,6 +36,10 @@ class TensorFlowGraph:
             raise FatalError(f"{graph}: there is no node '{unknown[0]}' in this graph; it is not the expected model")
         self._outputs = [_producer(name) for name in outputs]
         self._order = execution_order(self._nodes, [name for name, _ in self._outputs])
+        self._inputs = {
+            name: [_producer(given) for given in self._nodes[name].get("input", [])] for name in self._order
+        }
+        self._attributes = {name: attributes_of(self._nodes[name]) for name in self._order}
 
     def __call__(self, values: Tensor) -> list[Tensor]:
         known: dict[str, Sequence[Tensor]] = {self._input: [values]}
@@ -45,8 +49,8 @@ class TensorFlowGraph:
                 if node["op"] == "Const":
                     known[name] = [self._constants[name]]
                 elif name != self._input:
-                    inputs = [known[producer][index] for producer, index in map(_producer, node.get("input", []))]
-                    known[name] = _applied(node, inputs)
+                    inputs = [known[producer][index] for producer, index in self._inputs[name]]
+                    known[name] = _applied(node, self._attributes[name], inputs)
         return [known[name][index] for name, index in self._outputs]
 
 
@@ -96,13 +100,16 @@ def _producer(reference: str) -> tuple[str, int]:
     return name, int(index or 0)
 
 
-def _applied(node: Mapping[str, Any], inputs: Sequence[Tensor]) -> Sequence[Tensor]:
+def _applied(node: Mapping[str, Any], attributes: Attributes, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
     operation = OPERATIONS.get(node["op"])
     if operation is None:
         raise FatalError(f"node '{node['name']}': the operation '{node['op']}' is not known")
-    attributes = {key: attribute_value(value) for key, value in node.get("attr", {}).items()}
     result = operation(attributes, *inputs)
     return [result] if isinstance(result, Tensor) else result
+
+
+def attributes_of(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: attribute_value(value) for key, value in node.get("attr", {}).items()}
 
 
 def attribute_value(attribute: Mapping[str, Any]) -> Any:
