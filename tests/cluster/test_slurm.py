@@ -268,3 +268,33 @@ def test_snakemake_killed_and_started_again_finishes(submitted, slurm, unscored:
     assert table_digests(unscored) == table_digests(local)
     until(lambda: not slurm("squeue", "-h"))
     assert set(jobs_since(slurm, before)["State"]) == {"COMPLETED"}
+
+
+@pytest.mark.slow
+def test_the_smoke_world_by_the_profile_as_it_is(tmp_path: Path, repository: Path, environment, slurm):
+    """What docs/cluster.md tells people to type, to the last page, against the same without a cluster."""
+    configuration = ["--configfile", *(str(repository / name) for name in ("config.yaml", "config/smoke.yaml"))]
+    tables = {}
+    before = last_job(slurm)
+    for place, arguments in (
+        ("cluster", ["--profile", str(repository / "workflow/profiles/slurm")]),
+        ("local", ["--cores", "2"]),
+    ):
+        folder = tmp_path / place
+        folder.mkdir()
+        snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(repository / "Snakefile")]
+        with (tmp_path / f"{place}.log").open("w") as log:
+            ran = subprocess.run(
+                [*snakemake, "--directory", str(folder), *configuration, *arguments],
+                cwd=folder, env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+        assert ran.returncode == 0, (tmp_path / f"{place}.log").read_text()[-4000:]
+        tables[place] = {file.name: digest_file(file) for file in (folder / "results/smoke/tables").glob("*.csv")}
+    assert tables["cluster"] == tables["local"]
+    assert set(tables["local"]) == {"hmmr-1.csv", "hmmr-2.csv"}
+    jobs = jobs_since(slurm, before)
+    assert set(jobs["State"]) == {"COMPLETED"}
+    submitted = " ".join(jobs["Comment"])
+    for stage in ("motions", "footage", "detect", "shard", "verdicts", "features", "train", "predict", "evaluate"):
+        assert f"rule_{stage}" in submitted, stage
+    print(f"{len(jobs)} jobs")
