@@ -63,15 +63,16 @@ def test_axis_angles_have_a_finite_gradient_down_to_no_rotation(angle: float) ->
 def test_rotations_and_their_gradients_are_those_of_roma(angle: float) -> None:
     draw = torch.Generator().manual_seed(0)
     axis = torch.nn.functional.normalize(torch.randn(50, 3, dtype=torch.float64, generator=draw), dim=-1)
-    weights = torch.randn(50, 3, 3, dtype=torch.float64, generator=draw)
     sixd = torch.randn(50, 6, dtype=torch.float64, generator=draw)
     for ours, theirs, values in (
         (geometry.axis_angle_to_matrix, roma.rotvec_to_rotmat, angle * axis),
+        (geometry.matrix_to_axis_angle, roma.rotmat_to_rotvec, roma.rotvec_to_rotmat(angle * axis)),
         (geometry.rotation_6d_to_matrix, lambda six: roma.special_gramschmidt(six.unflatten(-1, (3, 2))), sixd),
     ):
         one, other = values.clone().requires_grad_(), values.clone().requires_grad_()
         found, expected = ours(one), theirs(other)
         torch.testing.assert_close(found, expected, atol=1e-9, rtol=0)
+        weights = torch.randn(found.shape, dtype=torch.float64, generator=draw)
         (found * weights).sum().backward()
         (expected * weights).sum().backward()
         torch.testing.assert_close(one.grad, other.grad, atol=1e-5, rtol=1e-5)

@@ -56,10 +56,31 @@ def axis_angle_to_matrix(axis_angle: Float[Tensor, "*batch 3"]) -> Float[Tensor,
 
 
 def matrix_to_axis_angle(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
-    """Axis times angle, in 0..pi; at pi the sign of the axis is arbitrary. Its gradient is finite at the identity."""
-    import roma  # brings torch's compiler along: a second that most stages can do without
+    """Axis times angle, in 0..pi; at pi the sign of the axis is arbitrary. Its gradient is finite at the identity.
 
-    return roma.rotmat_to_rotvec(matrix)
+    As roma computes it, to the bit; but roma brings torch's compiler along, a second that most stages can do without.
+    """
+    quaternion = _matrix_to_quaternion(matrix)
+    quaternion = quaternion * ((quaternion[..., 3:] > 0).to(quaternion.dtype) * 2 - 1)  # the shorter way round
+    half_angle = torch.atan2(quaternion[..., :3].norm(dim=-1), quaternion[..., 3])
+    small = half_angle < 2 * torch.finfo(half_angle.dtype).eps ** (1 / 6)  # below, a series has the better gradient
+    sine = torch.where(small, torch.ones_like(half_angle), half_angle.sin())
+    over_sine = torch.where(small, 1 + half_angle**2 / 6 + 7 * half_angle**4 / 360, half_angle / sine)
+    return (2 * over_sine)[..., None] * quaternion[..., :3]
+
+
+def _matrix_to_quaternion(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4"]:
+    """x, y, z, w of unit length, by Markley (2008): of four multiples of it, the longest is brought to length one."""
+    (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = (row.unbind(-1) for row in matrix.unbind(-2))
+    multiples = torch.stack([
+        1 + xx - yy - zz, yx + xy, zx + xz, zy - yz,
+        xy + yx, 1 + yy - zz - xx, zy + yz, xz - zx,
+        xz + zx, yz + zy, 1 + zz - xx - yy, yx - xy,
+        zy - yz, xz - zx, yx - xy, 1 + xx + yy + zz,
+    ], dim=-1).unflatten(-1, (4, 4))  # fmt: skip
+    longest = multiples.diagonal(dim1=-2, dim2=-1).argmax(-1)
+    chosen = multiples.gather(-2, longest[..., None, None].expand(*longest.shape, 1, 4))[..., 0, :]
+    return chosen / chosen.norm(dim=-1, keepdim=True)
 
 
 def pose_to_matrices(pose: Float[Tensor, "*batch 72"]) -> Float[Tensor, "*batch 24 3 3"]:

@@ -4,7 +4,7 @@ Both sides are posed from pose and shape, without a translation, in blocks that 
 neutral body, the truth by the same or by the body of the person's sex.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from moviestrip.body.load import Body
-from moviestrip.body.mesh import FRAMES_AT_ONCE, parts_of, posed_parts
+from moviestrip.body.mesh import FRAMES_AT_ONCE, mean_lengths, parts_of, posed_parts
 from moviestrip.body.points import PosedPoints, linear_in
 from moviestrip.datasets.official.base import Gender
 from moviestrip.geometry import pose_to_matrices
@@ -40,7 +40,7 @@ def posed_mesh_errors(
     blocks = [np.zeros(0, np.float32)]
     for block in _blocks(len(predicted.pose), FRAMES_AT_ONCE):
         sides = [_parts(body, predicted, block), _parts(target_body or body, target, block)]
-        blocks.append(_mean_lengths(ours - theirs for ours, theirs in zip(*sides, strict=True)))
+        blocks.append(mean_lengths(ours - theirs for ours, theirs in zip(*sides, strict=True)).numpy())
     return np.concatenate(blocks)
 
 
@@ -59,7 +59,7 @@ def unposed_mesh_errors(
     for block in _blocks(len(offsets), FRAMES_AT_ONCE):
         directions = (body.layer.shapedirs[part] for part in parts_of(body))
         moved = (linear_in(torch.zeros(len(part), 3), part, offsets[block]) for part in directions)
-        blocks.append(_mean_lengths(moved))
+        blocks.append(mean_lengths(moved).numpy())
     return np.concatenate(blocks)
 
 
@@ -77,14 +77,6 @@ def h36m_joints(body: Body, poses: BodyPoses) -> Float[np.ndarray, "frames 17 3"
 def _parts(body: Body, poses: BodyPoses, block: slice) -> Iterator[Float[Tensor, "vertices 3 frames"]]:
     rotations = pose_to_matrices(torch.from_numpy(poses.pose[block]))
     return posed_parts(body, rotations, torch.from_numpy(poses.betas[block]))
-
-
-def _mean_lengths(parts: Iterable[Float[Tensor, "vertices 3 frames"]]) -> Float[np.ndarray, " frames"]:
-    """Mean length in every frame over the vectors of all parts."""
-    with torch.no_grad():
-        lengths = [(part.square().sum(1).sqrt_().sum(0), len(part)) for part in parts]
-    sums, counts = zip(*lengths, strict=True)
-    return (torch.stack(sums).double().sum(0) / sum(counts)).float().numpy()
 
 
 def _blocks(frames: int, size: int) -> list[slice]:

@@ -14,12 +14,12 @@ from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-import roma
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from moviestrip.body.load import Body
+from moviestrip.body.mesh import FRAMES_AT_ONCE, mean_lengths, posed_parts
 from moviestrip.config import MotionPriorName, MotionPriorSettings, ScaleSettings, suggestion
 from moviestrip.errors import ConfigError, StorageError
 from moviestrip.models.model import scaled
@@ -37,7 +37,6 @@ from moviestrip.training.optimisers import descend, rate_factor, set_rate
 FORMAT = "moviestrip-motion-prior-1"
 VALIDATION = "validation_points_mm"
 EVERY_FRAMES = 4  # one frame in four is posed as a mesh: neighbours hardly differ
-MESHES_AT_ONCE = 256
 
 Reconstruct = Callable[[Tensor], Tensor]  # (motions, frames, 23, 3, 3) to the same
 
@@ -245,22 +244,31 @@ def reconstruction_errors(reconstruct: Reconstruct, motions: RealMotions, body: 
         reconstruct: a prior's method, or anything else that gives motions back.
         frames: of the windows into which motions are cut, as in training.
     """
-    rows = []
-    for motion_id, rotations in zip(motions.ids, motions, strict=True):
+    given, back = [], []
+    for rotations in motions:
         windows = cut(rotations[:, 1:], frames)
-        both = (windows[:, ::EVERY_FRAMES].flatten(0, 1), reconstruct(windows)[:, ::EVERY_FRAMES].flatten(0, 1))
-        pairs = zip(*(poses.split(MESHES_AT_ONCE) for poses in both), strict=True)
-        off = torch.cat([(vertices(given, body) - vertices(back, body)).norm(dim=-1).mean(-1) for given, back in pairs])
-        rows.append((motion_id, len(off), 1000 * float(off.mean())))
-    return pd.DataFrame(rows, columns=["motion_id", "frames", "pve_mm"])
+        given.append(windows[:, ::EVERY_FRAMES].flatten(0, 1))
+        back.append(reconstruct(windows)[:, ::EVERY_FRAMES].flatten(0, 1))
+    pairs = zip(*(torch.cat(poses).split(FRAMES_AT_ONCE) for poses in (given, back)), strict=True)
+    off_mm = 1000 * torch.cat([per_vertex_error(before, after, body) for before, after in pairs])
+    counts = [len(poses) for poses in given]
+    means_mm = [float(part.mean()) for part in off_mm.split(counts)]
+    return pd.DataFrame({"motion_id": list(motions.ids), "frames": counts, "pve_mm": means_mm})
 
 
-def vertices(rotations: Float[Tensor, "poses 23 3 3"], body: Body) -> Float[Tensor, "poses vertices 3"]:
-    return body.forward(upright(rotations), rotations.new_zeros(10))[0]
+def per_vertex_error(
+    given: Float[Tensor, "poses 23 3 3"], back: Float[Tensor, "poses 23 3 3"], body: Body
+) -> Float[Tensor, " poses"]:
+    """Mean distance in metres of the mean body's vertices in two poses, its root not turned."""
+    mean_shape = given.new_zeros(len(given), 10)
+    sides = (posed_parts(body, upright(poses), mean_shape) for poses in (given, back))
+    return mean_lengths(ours - theirs for ours, theirs in zip(*sides, strict=True))
 
 
 def mean_pose(train: RealMotions) -> Reconstruct:
     """What any prior must beat: the same pose for every frame, the mean of the training motions."""
+    import roma
+
     mean = torch.cat([rotations[:, 1:] for rotations in train]).mean(0)
     pose = roma.special_procrustes(mean)
     return lambda windows: pose.expand_as(windows)

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import roma
 import torch
 from jaxtyping import Float
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 SmoothingName = Literal["none", "gaussian", "one-euro", "slerp"]
@@ -99,6 +97,8 @@ def smooth_clips(clips: Sequence[Motion], chosen: Filter, frame_rates: Sequence[
 
 def gaussian_values(values: Float[Tensor, "frames ..."], sigma_frames: float) -> Float[Tensor, "frames ..."]:
     """The Gaussian mean over time; beyond the ends lie the first and the last frame again."""
+    from scipy.ndimage import gaussian_filter1d
+
     return torch.from_numpy(gaussian_filter1d(values.numpy(), sigma_frames, axis=0, mode="nearest"))
 
 
@@ -106,6 +106,8 @@ def gaussian_rotations(
     rotations: Float[Tensor, "frames *joints 3 3"], sigma_frames: float
 ) -> Float[Tensor, "frames *joints 3 3"]:
     """Rotations averaged as matrices under a Gaussian over time and brought back to the nearest rotation."""
+    import roma  # slow to import, and most variants are not smoothed
+
     return roma.special_procrustes(gaussian_values(rotations, sigma_frames))
 
 
@@ -133,6 +135,8 @@ def one_euro_rotations(
     On the manifold and not on the nine numbers of a matrix: each of those would have a speed and a cut-off of its
     own, so that the result would depend on the axes, and beta would have no unit.
     """
+    import roma
+
     quaternions = roma.rotmat_to_unitquat(rotations)
     smoothed, speed = [quaternions[0]], torch.zeros_like(rotations[0, ..., 0])
     for following in quaternions[1:]:
@@ -159,6 +163,8 @@ def slerp_rotations(
     interpolation along the shorter arc: s_0 = r_0, s_t = slerp(s_(t-1), r_t, share). It looks back only, and so
     lags behind the motion by (1 - share) / share frames: 2.3 at MEVA's share.
     """
+    import roma
+
     quaternions = roma.rotmat_to_unitquat(rotations)
     smoothed, step = [quaternions[0]], quaternions.new_tensor(share)
     for following in quaternions[1:]:
