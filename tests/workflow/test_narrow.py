@@ -118,12 +118,17 @@ def test_a_variant_added_is_trained_and_nothing_else(place: Path):
     ("keys", "jobs"),
     [
         ({"evaluation": {"bootstrap_samples": 51}}, PAGES - {"overlays"} | {"table hmmr-1"}),
-        ({"fetch": {"shard_videos": 2, "seconds_between_requests": 7, "hosts_at_once": 2, "attempts": 9}}, set()),
-        ({"report": {"overlay_clips": 2}}, {"overlays", "report"}),
+        (
+            {
+                "fetch": {"shard_videos": 2, "seconds_between_requests": 7, "hosts_at_once": 2, "attempts": 9},
+                "report": {"overlay_clips": 2},
+            },
+            {"overlays", "report"},
+        ),
         pytest.param({"fetch": {"shard_videos": 50}}, set(), marks=pytest.mark.slow),
         pytest.param({"compute": {"compile": True}}, None, marks=pytest.mark.slow),
     ],
-    ids=["bootstrap", "politeness", "report", "shards", "compute"],
+    ids=["bootstrap", "politeness-and-report", "shards", "compute"],
 )
 def test_a_key_reruns_its_readers_alone(place: Path, keys: dict, jobs: set[str] | None):
     """The report shows the whole configuration, so that any key makes its page anew; it computes nothing."""
