@@ -272,12 +272,20 @@ def claims(context: typer.Context, run: Run = None, settings: SettingsJson = Non
 
 
 @claims_app.command("list")
-def claims_list(run: Run = None, config: ConfigFiles = None) -> None:
-    """Every claim: the verdict on the printed numbers and on ours, and by how much."""
+def claims_list(
+    verdict: Annotated[str | None, typer.Option(help="Only these: holds, fails, undecided, ...")] = None,
+    run: Run = None,
+    config: ConfigFiles = None,
+) -> None:
+    """Every claim: the verdict on the printed numbers and on ours, by how much, and why not."""
     from moviestrip.papers.claims import claim_list
 
-    table = plain_table("claim", "printed", "ours", "effect", "low", "high", "unit")
-    for row in claim_list(stages.ledger(run_folder(run, config))).itertuples(index=False):
+    ledger = stages.ledger(run_folder(run, config))
+    verdicts = sorted(ledger["verdict"].unique())
+    if verdict is not None and verdict not in verdicts:
+        raise ConfigError(f"--verdict {verdict}: no claim has it; here: {', '.join(verdicts)}")
+    table = plain_table("claim", "printed", "ours", "effect", "cause")
+    for row in claim_list(ledger if verdict is None else ledger[ledger["verdict"] == verdict]).itertuples(index=False):
         table.add_row(*(escape(str(value)) for value in row))
     Console().print(table)
 

@@ -330,11 +330,12 @@ def _note_of(claim_id: str) -> str:
 
 
 def claim_list(ledger: pd.DataFrame) -> pd.DataFrame:
-    """Verdicts and effects of a ledger, as short texts."""
-    numbers = {name: ["" if math.isnan(value) else f"{value:.3g}" for value in ledger[name]] for name in ENDS}
-    return ledger[["claim_id", "verdict_printed", "verdict"]].assign(
-        **numbers, unit=ledger["unit"], cause=ledger["cause"]
-    )
+    """Verdicts and effects of a ledger, as short texts: claim, printed, ours, effect, cause."""
+    effects = [
+        "" if math.isnan(effect) else f"{effect:.3g} [{low:.3g}, {high:.3g}] {unit}"
+        for effect, low, high, unit in ledger[[*ENDS, "unit"]].itertuples(index=False)
+    ]
+    return ledger[["claim_id", "verdict_printed", "verdict"]].assign(effect=effects, cause=ledger["cause"])
 
 
 def claim_page(claim_id: str, ledger: pd.DataFrame) -> str:
