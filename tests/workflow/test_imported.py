@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from tests.datasets.prepared.write_vibe_db import write_vibe_db
-from tests.workflow.conftest import TINY, Run, workplace
+from tests.workflow.conftest import Run
+from tests.workflow.tiny_run import TINY, workplace
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

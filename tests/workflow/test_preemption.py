@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from moviestrip.storage import digest_of
-from tests.workflow.conftest import command
+from tests.workflow.tiny_run import command
 
 LONGER = {"scale": {"steps": 300, "validate_every_steps": 25}}
 MODEL = "results/tiny/models/single-view/seed-0"

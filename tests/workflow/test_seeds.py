@@ -10,7 +10,8 @@ import pytest
 
 from moviestrip.config import load_config, load_dataset
 from moviestrip.world.plan import plan_videos
-from tests.workflow.conftest import Run, workplace
+from tests.workflow.conftest import Run
+from tests.workflow.tiny_run import workplace
 
 pytestmark = pytest.mark.workflow
 
