@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as tflite
 from moviestrip.errors import ConfigError, StorageError
 from moviestrip.features import backbones, residual
 from moviestrip.features.efficient import random_efficientnet
+from moviestrip.features.efficient_graph import litert_file
 from moviestrip.parts import part_file
 from moviestrip.pose.blazepose import Network
 
@@ -75,7 +76,7 @@ def test_random_features_derive_from_the_seed_alone(crops, name, dimension):
 
 
 def test_a_folded_network_is_the_same_function():
-    network = random_efficientnet(3)
+    network = random_efficientnet(3, 96)
     pixels = torch.randn(2, 3, 128, 128, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         torch.testing.assert_close(network.folded()(pixels), network(pixels), atol=1e-5, rtol=1e-4)
@@ -84,9 +85,9 @@ def test_a_folded_network_is_the_same_function():
 @pytest.mark.parametrize("side_px", [96, 127])
 def test_an_efficientnet_in_litert_is_the_same_function_of_each_crop(side_px):
     """Against the network as it was trained, in torch; an odd side is padded otherwise than an even one."""
-    network = random_efficientnet(3)
+    network = random_efficientnet(3, 96)
     crops = np.random.default_rng(0).integers(0, 255, (6, side_px, side_px, 3), np.uint8)
-    backbone = backbones.EfficientNetBackbone("random", network, "digest")
+    backbone = backbones.EfficientNetBackbone("random", litert_file(network, side_px), "digest")
     phi = backbone(crops)
     mean, deviation = (torch.tensor(values) for values in backbones.IMAGENET)
     with torch.inference_mode():

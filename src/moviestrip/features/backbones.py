@@ -9,20 +9,17 @@ Torch takes seconds to import, so that only those backbones that need it do.
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as tflite
 from jaxtyping import Float, UInt8
 
 from moviestrip.errors import ConfigError, FatalError
-from moviestrip.parts import part_file
+from moviestrip.parts import cache_folder, part_file
 from moviestrip.pose.blazepose import Network
 from moviestrip.pose.litert_graph import reduced
-from moviestrip.storage import digest_file
-
-if TYPE_CHECKING:
-    from moviestrip.features.efficient import EfficientNetLite0
+from moviestrip.storage import atomic_path, digest_file
 
 Crops = UInt8[np.ndarray, "crops side side 3"]
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -31,6 +28,8 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean and standard d
 SYMMETRIC = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # -1 to 1
 BLAZEPOSE_JOINTS_3D = "Identity_4"
 BATCH_CROPS = 4  # fewer leave work undone in parallel, more leave the cache
+EFFICIENTNET_PX = 96  # of its 224: a fifth of the time, for what only shows what such features lack
+EFFICIENTNET_VERSION = 1  # raise it with any change of `litert_file`: files of another version are not used
 
 
 class Backbone(Protocol):
@@ -68,17 +67,14 @@ class BlazePoseBackbone:
 class EfficientNetBackbone:
     """The pooled features of EfficientNet-Lite0."""
 
+    input_px = EFFICIENTNET_PX
     crop_share = 1.0
 
-    def __init__(self, name: str, network: "EfficientNetLite0", digest: str):
-        from moviestrip.features.efficient import FEATURES, INPUT_PX
-        from moviestrip.features.efficient_graph import litert_file
-
+    def __init__(self, name: str, litert_file: bytes, digest: str):
         self.name = name
-        self.input_px = INPUT_PX
-        self.dimension = FEATURES
         self.digest = digest
-        self._network = Network(litert_file(network, INPUT_PX))
+        self._network = Network(litert_file)
+        self.dimension = int(np.prod(self._network.output_shapes[0]))
 
     def __call__(self, crops: Crops) -> Float[np.ndarray, "crops dimension"]:
         """A batch that is not full is filled up with black: another size would be laid out in memory anew."""
@@ -102,16 +98,28 @@ def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> B
 
 
 def _efficientnet(name: str, seed: int) -> EfficientNetBackbone:
-    from moviestrip.features.efficient import load_efficientnet, random_efficientnet
-
     match name:
         case "efficientnet-lite0":
             weights = part_file(name)
-            return EfficientNetBackbone(name, load_efficientnet(weights), digest_file(weights))
+            digest = digest_file(weights)
         case "efficientnet-lite0-random":
-            return EfficientNetBackbone(name, random_efficientnet(seed), f"random-{seed}")
+            weights, digest = None, f"random-{seed}"
         case _:
             raise _unknown(name)
+    made = f"{name}-{digest[:16]}-{EFFICIENTNET_PX}px-{EFFICIENTNET_VERSION}.tflite"
+    path = cache_folder() / "networks" / made
+    if not path.is_file():
+        with atomic_path(path) as partial:
+            partial.write_bytes(_efficientnet_file(weights, seed))
+    return EfficientNetBackbone(name, path.read_bytes(), digest)
+
+
+def _efficientnet_file(weights: Path | None, seed: int) -> bytes:
+    from moviestrip.features.efficient import load_efficientnet, random_efficientnet
+    from moviestrip.features.efficient_graph import litert_file
+
+    network = random_efficientnet(seed, EFFICIENTNET_PX) if weights is None else load_efficientnet(weights)
+    return litert_file(network, EFFICIENTNET_PX)
 
 
 def _residual(name: str, checkpoint: Path | None, seed: int) -> Backbone:

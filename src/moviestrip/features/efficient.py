@@ -20,7 +20,6 @@ STAGES = (
 STEM_CHANNELS, FEATURES = 32, 1280
 NORM_EPSILON = 1e-3
 CLASSIFIER = ("_fc.weight", "_fc.bias")
-INPUT_PX = 96  # of its 224: a fifth of the time, for what only shows what such features lack
 BATCH_OF_NOISE = 8
 
 
@@ -117,7 +116,7 @@ def load_efficientnet(path: Path) -> EfficientNetLite0:
     return network
 
 
-def random_efficientnet(seed: int) -> EfficientNetLite0:
+def random_efficientnet(seed: int, side_px: int) -> EfficientNetLite0:
     """The network before it has learnt anything, normalised on noise so that signals neither die nor burst."""
     with torch.random.fork_rng(devices=[]), torch.no_grad(), one_thread():
         torch.manual_seed(seed)
@@ -125,5 +124,5 @@ def random_efficientnet(seed: int) -> EfficientNetLite0:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = 1.0
-        network(torch.randn(BATCH_OF_NOISE, 3, INPUT_PX, INPUT_PX))
+        network(torch.randn(BATCH_OF_NOISE, 3, side_px, side_px))
     return network.eval()
