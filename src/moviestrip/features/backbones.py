@@ -98,12 +98,13 @@ def load_backbone(name: str, checkpoint: Path | None = None, seed: int = 0) -> B
 
 
 def _efficientnet(name: str, seed: int) -> EfficientNetBackbone:
+    weights: Path | None = None
     match name:
         case "efficientnet-lite0":
             weights = part_file(name)
             digest = digest_file(weights)
         case "efficientnet-lite0-random":
-            weights, digest = None, f"random-{seed}"
+            digest = f"random-{seed}"
         case _:
             raise _unknown(name)
     made = f"{name}-{digest[:16]}-{EFFICIENTNET_PX}px-{EFFICIENTNET_VERSION}.tflite"
