@@ -175,11 +175,11 @@ def prepared(training: Training) -> Training:
 @contextlib.contextmanager
 def reproducible(seed: list[int], threads: int, compute: Compute = ALONE) -> Iterator[np.random.Generator]:
     """Fixed seeds, fixed threads and deterministic kernels inside; the process is as before outside."""
-    old_threads, old_deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    old_threads, old_mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     old_fill = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     children = np.random.SeedSequence(seed).spawn(2)
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which loads torch's compiler
     # Nothing here reads memory it did not write, and filling it costs a twentieth of each step.
     deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
@@ -188,7 +188,7 @@ def reproducible(seed: list[int], threads: int, compute: Compute = ALONE) -> Ite
             yield np.random.default_rng(children[1])
     finally:
         deterministic.fill_uninitialized_memory = old_fill  # type: ignore[attr-defined]
-        torch.use_deterministic_algorithms(old_deterministic)
+        torch.set_deterministic_debug_mode(old_mode)
         torch.set_num_threads(old_threads)
 
 

@@ -1,5 +1,6 @@
 """Optimisers, and how fast they learn at each step."""
 
+import inspect
 import math
 from collections.abc import Collection, Iterable
 
@@ -13,6 +14,16 @@ from moviestrip.training.compute import Compute
 WARM_UP = 0.05  # share of the steps over which the learning rate rises
 PLATEAU_PATIENCE = 5  # validations without a better one before the rate is divided
 PLATEAU_FACTOR = 0.1
+
+
+class AdamW(torch.optim.AdamW):
+    """Torch's own without its guards against its compiler, which load that: a second of every training."""
+
+    add_param_group = inspect.unwrap(torch.optim.AdamW.add_param_group)
+    state_dict = inspect.unwrap(torch.optim.AdamW.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.AdamW.load_state_dict)
+    zero_grad = inspect.unwrap(torch.optim.AdamW.zero_grad)
+    step = torch.no_grad()(inspect.unwrap(torch.optim.AdamW.step))
 
 
 def model_optimiser(model: nn.Module, scale: ScaleSettings, new: Collection[str]) -> torch.optim.Optimizer:
@@ -30,7 +41,7 @@ def discriminator_optimiser(discriminators: nn.Module, scale: ScaleSettings) -> 
 
 def _adam(groups: dict[float, list[nn.Parameter]], rate: float, weight_decay: float) -> torch.optim.Optimizer:
     named = [{"params": parameters, "relative_rate": relative} for relative, parameters in groups.items()]
-    return torch.optim.AdamW(named, rate, weight_decay=weight_decay)
+    return AdamW(named, rate, weight_decay=weight_decay)
 
 
 def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
