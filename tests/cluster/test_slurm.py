@@ -26,6 +26,7 @@ LEFT_OUT = 77  # the script's word for: there can be no Slurm here
 PLUGIN = ["snakemake-executor-plugin-slurm>=2.8,<3", "snakemake-executor-plugin-slurm-jobstep", "throttler"]
 TABLES = ["hmmr-1", "hmmr-2"]
 WAIT_S = 900
+SMOKE_WORLD_S = 3600  # twice what a machine takes whose two cores are busy otherwise
 TINY = {
     "name": "tiny",
     "datasets": ["studio", "insta-mini"],
@@ -286,7 +287,7 @@ def test_the_smoke_world_by_the_profile_as_it_is(tmp_path: Path, repository: Pat
         with (tmp_path / f"{place}.log").open("w") as log:
             ran = subprocess.run(
                 [*snakemake, "--directory", str(folder), *configuration, *arguments],
-                cwd=folder, env=environment, stdout=log, stderr=log,
+                cwd=folder, env=environment, stdout=log, stderr=log, timeout=SMOKE_WORLD_S,
             )  # fmt: skip
         assert ran.returncode == 0, (tmp_path / f"{place}.log").read_text()[-4000:]
         tables[place] = {file.name: digest_file(file) for file in (folder / "results/smoke/tables").glob("*.csv")}
