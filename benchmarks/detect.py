@@ -15,7 +15,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image
 
 from moviestrip.pose.people import PeopleDetector
@@ -33,7 +32,6 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
     people = [_picture(f"person_{index}.jpg") for index in range(3)]
     alone, row, crowd = people[0], np.concatenate(people, axis=1), _embedded(_picture("crowd_0.jpg"), 768, 576)
     print("| frames | people asked for | finder | people found | processor ms a frame | frames/s |")

@@ -1,19 +1,20 @@
-import base64
-import json
-import struct
+"""MoveNet on rendered people with known joints, and its maps against those of its published graph."""
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
-import torch
 
-from moviestrip.errors import FatalError
-from moviestrip.parts import part_states
+from moviestrip.parts import part_file, part_states
 from moviestrip.pose import movenet
-from moviestrip.pose.movenet import MoveNetFinder
+from moviestrip.pose.blazepose import Network
+from moviestrip.pose.movenet import MAPS, MoveNetFinder
 from moviestrip.pose.people import PeopleDetector
-from moviestrip.pose.tensorflow_graph import OPERATIONS, TensorFlowGraph, attribute_value
+from moviestrip.pose.tensorflow_graph import TensorFlowGraph
 from moviestrip.skeleton import BODY_25, COCO_17, SMPL_24, indices_of
 
+DATA = Path(__file__).resolve().parents[1] / "data" / "pose"
 LIMBS = ["left_knee", "right_knee", "left_ankle", "right_ankle", "left_elbow", "right_elbow"]
 
 
@@ -32,9 +33,20 @@ def row(people) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(frames, axis=1), joints_px + np.array([[[0, 0]], [[256, 0]], [[512, 0]]])
 
 
+def test_the_maps_are_those_of_the_published_graph(finder):
+    """Where people are, in the corners and elsewhere; computed node by node with torch."""
+    golden = np.load(DATA / "movenet_maps.npz")
+    frame = cv2.cvtColor(cv2.imread(str(DATA / "crowd_0.jpg")), cv2.COLOR_BGR2RGB)
+    picture, _ = movenet.scaled_to_multiple(frame, 500)
+    graph = TensorFlowGraph(part_file("movenet-graph"), part_file("movenet-weights"))
+    maps = Network(graph.litert_file((1, *picture.shape), MAPS))(picture)
+    found = np.concatenate([each[tuple(golden["cells"].T)] for each in maps], axis=1)
+    np.testing.assert_allclose(found, golden["maps"], atol=1e-3)
+
+
 def test_keypoints_of_several_people_lie_on_the_true_joints(finder, row):
     frame, joints_px = row
-    found = [keypoints for score, keypoints in finder.keypoints(frame) if score > movenet.MINIMUM_SCORE]
+    found = [candidate.keypoints for candidate in finder.candidates(frame)]
     assert len(found) == 3
     found.sort(key=lambda keypoints: keypoints[0, 0])
     apart = np.array(found)[:, indices_of(LIMBS, COCO_17), :2] - joints_px[:, indices_of(LIMBS, SMPL_24)]
@@ -51,8 +63,8 @@ def test_everyone_in_the_frame_gets_landmarks(finder, row):
 
 
 def test_the_same_frame_gives_the_same_bits(finder, row):
-    first, again = finder.keypoints(row[0]), MoveNetFinder().keypoints(row[0])
-    assert all(a[1].tobytes() == b[1].tobytes() for a, b in zip(first, again, strict=True))
+    first, again = finder.candidates(row[0]), MoveNetFinder().candidates(row[0])
+    assert all(a.keypoints.tobytes() == b.keypoints.tobytes() for a, b in zip(first, again, strict=True))
 
 
 def test_nobody_is_found_in_an_empty_frame(finder):
@@ -79,64 +91,12 @@ def test_pictures_are_scaled_and_padded_to_sides_the_network_divides():
     assert picture[:106].all() and not picture[106:].any()
 
 
-def operation(name: str, *inputs: torch.Tensor, **attributes):
-    return OPERATIONS[name](attributes, *inputs)
-
-
-def test_convolutions_pad_as_tensorflow_does():
-    """SAME padding of stride 2: the odd pixel goes to the end, so output i sees inputs 2i, 2i + 1, 2i + 2."""
-    values = torch.arange(6.0).reshape(1, 1, 6, 1)
-    weights = torch.tensor([1.0, 10.0, 100.0]).reshape(1, 3, 1, 1)
-    result = operation("_FusedConv2D", values, weights, padding="SAME", strides=[1, 1, 2, 1])
-    assert result.flatten().tolist() == [210, 432, 54]
-    pooled = operation("MaxPool", -values, padding="SAME", strides=[1, 1, 1, 1], ksize=[1, 1, 5, 1])
-    assert pooled.flatten().tolist() == [0, 0, 0, -1, -2, -3]
-
-
-def test_a_pointwise_convolution_is_a_convolution():
-    random = torch.Generator().manual_seed(0)
-    values, weights = torch.randn(1, 5, 7, 3, generator=random), torch.randn(1, 1, 3, 4, generator=random)
-    bias = torch.randn(4, generator=random)
-    result = operation("_FusedConv2D", values, weights, bias, padding="SAME", strides=[1, 1, 1, 1], fused_ops=["Relu6"])
-    expected = torch.nn.functional.conv2d(values.permute(0, 3, 1, 2), weights.permute(3, 2, 0, 1), bias).clamp(0, 6)
-    torch.testing.assert_close(result, expected.permute(0, 2, 3, 1))
-
-
-def test_strided_slices_follow_their_masks():
-    values = torch.arange(24).reshape(2, 3, 4)
-    numbers = [torch.tensor(v) for v in ([1, 0, 1], [2, 0, 4], [1, 1, 2])]
-    sliced = operation("StridedSlice", values, *numbers, shrink_axis_mask=1, begin_mask=2, end_mask=2)
-    assert torch.equal(sliced, values[1, :, 1:4:2])
-
-
-def test_ties_at_the_top_go_to_the_first():
-    values, places = operation("TopKV2", torch.tensor([1.0, 3.0, 3.0, 3.0]), torch.tensor(2))
-    assert (values.tolist(), places.tolist()) == ([3, 3], [1, 2])
-
-
-def test_attributes_are_read():
-    assert attribute_value({"s": base64.b64encode(b"SAME").decode()}) == "SAME"
-    assert attribute_value({"list": {"i": ["1", "2"]}}) == [1, 2]
-    assert attribute_value({"list": {}}) == [] and attribute_value({"b": False}) is False
-
-
-def write_graph(folder, operation: str, weights: bytes = struct.pack("<f", 2.5)):
-    shape = {"name": "two", "shape": [], "dtype": "float32"}
-    nodes = [{"name": "x", "op": "Placeholder"}, {"name": "two", "op": "Const"}]
-    nodes.append({"name": "y", "op": operation, "input": ["x", "two"]})
-    signature = {"inputs": {"input": {"name": "x:0"}}, "outputs": {"output": {"name": "y:0"}}}
-    model = {"modelTopology": {"node": nodes[::-1]}, "signature": signature, "weightsManifest": [{"weights": [shape]}]}
-    (folder / "graph.json").write_text(json.dumps(model))
-    (folder / "weights.bin").write_bytes(weights)
-    return TensorFlowGraph(folder / "graph.json", folder / "weights.bin")
-
-
-def test_a_graph_runs_in_the_order_of_its_inputs(tmp_path):
-    assert write_graph(tmp_path, "Mul")(torch.tensor([1.0, 2.0]))[0].tolist() == [2.5, 5.0]
-
-
-def test_graphs_that_cannot_run_are_told(tmp_path):
-    with pytest.raises(FatalError, match="node 'y': the operation 'MatMul' is not known"):
-        write_graph(tmp_path, "MatMul")(torch.ones(1))
-    with pytest.raises(FatalError, match="describes 4 bytes of weights, the file has 8"):
-        write_graph(tmp_path, "Mul", bytes(8))
+def test_keypoints_are_taken_near_where_the_body_has_them():
+    """A stronger place on the person beside does not draw them; offsets move within the cell."""
+    rough = np.full((17, 2), 20.0)
+    rough[indices_of(["left_hip", "right_hip"], COCO_17)] = 30.0
+    heat_maps, offsets = np.zeros((60, 60, 17), np.float32), np.full((60, 60, 17, 2), 0.25, np.float32)
+    heat_maps[21, 20], heat_maps[20, 50] = 0.6, 1.0
+    keypoints = movenet.refined_keypoints(rough, heat_maps, offsets)
+    np.testing.assert_allclose(keypoints[0, :2], [21.25, 20.25])
+    assert 0.4 < keypoints[0, 2] < 0.6

@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from moviestrip.errors import FatalError
-from moviestrip.parts import part_file, part_states
+from moviestrip.parts import part_states
 from moviestrip.pose import crowd, program
 from moviestrip.pose.crowd import SMALLEST_PERSON_PX
 from moviestrip.pose.people import PeopleDetector
-from moviestrip.pose.tensorflow_graph import TensorFlowGraph
 from moviestrip.skeleton import BODY_25, SMPL_24, indices_of
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "pose"
@@ -142,24 +140,8 @@ def test_pictures_to_search_reach_from_the_smallest_person_to_the_whole_frame():
     assert crowd.searched_sides_px(256, SMALLEST_PERSON_PX) == [320]
 
 
-def test_keypoints_are_taken_near_where_the_body_has_them():
-    """A stronger place on the person beside does not draw them; offsets move within the cell."""
-    rough = np.full((17, 2), 20.0)
-    rough[indices_of(["left_hip", "right_hip"], crowd.COCO_17)] = 30.0
-    heat_maps, offsets = np.zeros((60, 60, 17), np.float32), np.full((60, 60, 17, 2), 0.25, np.float32)
-    heat_maps[21, 20], heat_maps[20, 50] = 0.6, 1.0
-    keypoints = crowd.refined_keypoints(rough, heat_maps, offsets)
-    np.testing.assert_allclose(keypoints[0, :2], [21.25, 20.25])
-    assert 0.4 < keypoints[0, 2] < 0.6
-
-
 def test_a_doubtful_person_over_another_is_nobody():
     random = np.random.default_rng(0)
     person = np.concatenate([random.uniform(0, 100, (25, 2)), np.ones((25, 1))], axis=1)
     assert crowd.lies_over(person, person) and crowd.lies_over(person, person + np.array([30, 0, 0]))
     assert not crowd.lies_over(person, person + np.array([70, 0, 0]))
-
-
-def test_maps_that_are_not_in_the_graph_are_told():
-    with pytest.raises(FatalError, match="there is no node 'heat' in this graph"):
-        TensorFlowGraph(part_file("movenet-graph"), part_file("movenet-weights"), ["heat"])

@@ -5,8 +5,8 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
+from moviestrip.body.build import one_thread
 from moviestrip.features.backbones import Crops, Normalisation
-from moviestrip.pose.tensorflow_graph import one_thread
 
 BATCH_CROPS = 8  # more leave the cache
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from moviestrip.pose.tensorflow_graph import one_thread
+from moviestrip.body.build import one_thread
 
 # Kernel, expansion, channels, repeats and stride of each stage of EfficientNet-B0, which Lite0 shares.
 STAGES = (

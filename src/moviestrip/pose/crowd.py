@@ -1,41 +1,26 @@
 """Everyone in a frame with several people, the far ones too: MoveNet finds them, BlazePose places their landmarks.
 
-MoveNet's published graph keeps six people, and weighs keypoints by their distance in the picture, not on the
-body. Here its maps are read instead: any number of people, at every scale at which one may stand. The landmark
-network looks at each; where it does not see the person MoveNet found, or sees the one beside, MoveNet's own
-keypoints stay, if they are sure enough.
+MoveNet looks at every scale at which one may stand. The landmark network looks at each it finds; where that does
+not see the person MoveNet found, or sees the one beside, MoveNet's own keypoints stay, if they are sure enough.
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float
 
-from moviestrip.parts import part_file
-from moviestrip.pose.blazepose import LandmarkNetwork, Region
+from moviestrip.pose.blazepose import LandmarkNetwork
 from moviestrip.pose.body25 import MIDWAY, body_25_from_blazepose
-from moviestrip.pose.movenet import has_trunk, region_of, scaled_to_multiple
-from moviestrip.pose.tensorflow_graph import TensorFlowGraph
+from moviestrip.pose.movenet import Candidate, Frame, MoveNet
 from moviestrip.skeleton import BODY_25, COCO_17, convert, indices_of
 
 SMALLEST_PERSON_PX, SMALLEST_PERSON_SHARE = 80.0, 1 / 8  # unless asked: the larger of so many and this of the height
 SEARCHED_HEIGHT_PX = 100.0  # in the network's picture, of the smallest person asked for
 SCALE_STEP = 3.0  # people from once to three times that height are found in one picture
 COARSEST_SIDE_PX = 512
-CELL_PX = 4
-MAPS = tuple(
-    f"StatefulPartitionedCall/{name}"
-    for name in (
-        "Sigmoid", "MaxPool", "kpt_regress_0/conv2d_8/BiasAdd", "Sigmoid_1", "kpt_offset_0/conv2d_9/BiasAdd",
-    )
-)  # fmt: skip
 
-CANDIDATE_SCORE = 0.2
 ALONE_SCORE = 0.4  # of a candidate that the landmark network does not confirm
 ALONE_CONFIDENCE = 0.28  # mean over its limbs
-REACH = 0.06  # of the region's side: how far from the regressed place a keypoint is looked for
 SAME_PERSON_DISTANCE = 0.1  # of the region's side, mean over the limbs
 AGREEING_DISTANCE = 0.12
 LARGEST_SHARED_BOX = 0.5  # of the box of someone MoveNet alone sees
@@ -47,25 +32,6 @@ LIMBS = tuple(
     for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 )  # fmt: skip
 LIMBS_17, LIMBS_25 = indices_of(LIMBS, COCO_17), indices_of(LIMBS, BODY_25)
-
-Frame = UInt8[np.ndarray, "height width 3"]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """Someone MoveNet sees: score, x_px, y_px, confidence of COCO_17 in the frame."""
-
-    score: float
-    keypoints: Float[np.ndarray, "17 3"]
-
-    @property
-    def region(self) -> Region:
-        return region_of(self.keypoints)
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether it stands without the landmark network."""
-        return self.score >= ALONE_SCORE and bool(self.keypoints[LIMBS_17, 2].mean() >= ALONE_CONFIDENCE)
 
 
 class CrowdDetector:
@@ -81,9 +47,11 @@ class CrowdDetector:
         confirmed: list[np.ndarray] = []
         alone: list[np.ndarray] = []
         for candidate in self._finder(frame):
+            if len(confirmed) == self._maximum_people:
+                break
             side_px = candidate.region.side_px
             person = self._confirmed(frame, candidate)
-            if person is None and candidate.is_sure:
+            if person is None and stands_alone(candidate):
                 alone.append(body_25_from_coco(candidate.keypoints))
             elif person is not None and not any(same_person(person, other, side_px) for other in confirmed):
                 confirmed.append(person)
@@ -107,30 +75,16 @@ class CrowdFinder:
     """Candidates of a frame at every scale, each person once, the surest first."""
 
     def __init__(self, smallest_person_px: float | None):
-        self._graph = TensorFlowGraph(part_file("movenet-graph"), part_file("movenet-weights"), MAPS)
+        self._network = MoveNet()
         self._smallest_person_px = smallest_person_px
 
     def __call__(self, frame: Frame) -> list[Candidate]:
         smallest_px = self._smallest_person_px or max(SMALLEST_PERSON_PX, frame.shape[0] * SMALLEST_PERSON_SHARE)
         sides = searched_sides_px(max(frame.shape[:2]), smallest_px)
-        found = [candidate for side_px in sides for candidate in self.at_scale(frame, side_px)]
+        found = [candidate for side_px in sides for candidate in self._network(frame, side_px)]
         found = [candidate for candidate in found if candidate.region.side_px >= SMALLEST_REGION * smallest_px]
         found.sort(key=lambda candidate: -candidate.score)
         return distinct(found)
-
-    def at_scale(self, frame: Frame, longer_side_px: int) -> list[Candidate]:
-        """Candidates in the frame brought to one size."""
-        picture, scale = scaled_to_multiple(frame, longer_side_px)
-        outputs = self._graph(torch.from_numpy(picture).long()[None])
-        centres, highest, regressed, heat_maps, offsets = (output[0].numpy() for output in outputs)
-        candidates = []
-        for row, column in peaks(centres[..., 0], highest[..., 0]):
-            rough = regressed[row, column].reshape(17, 2) + np.array([row, column])
-            cells = refined_keypoints(rough, heat_maps, offsets.reshape(*heat_maps.shape, 2))
-            keypoints = cells[:, [1, 0, 2]] * (CELL_PX / scale, CELL_PX / scale, 1)
-            if has_trunk(keypoints):
-                candidates.append(Candidate(float(centres[row, column, 0]), keypoints.astype(np.float64)))
-        return candidates
 
 
 def searched_sides_px(longer_side_px: int, smallest_person_px: float) -> list[int]:
@@ -143,37 +97,9 @@ def searched_sides_px(longer_side_px: int, smallest_person_px: float) -> list[in
     return [max(1, math.ceil(side)) for side in sides]
 
 
-def peaks(
-    centres: Float[np.ndarray, "rows columns"], highest: Float[np.ndarray, "rows columns"]
-) -> Int[np.ndarray, "found 2"]:
-    """Cells (row, column) that are the highest around and high enough, the highest first."""
-    places = np.argwhere((centres >= highest) & (centres >= CANDIDATE_SCORE))
-    return places[np.argsort(-centres[tuple(places.T)], kind="stable")]
-
-
-def refined_keypoints(
-    rough: Float[np.ndarray, "17 2"],
-    heat_maps: Float[np.ndarray, "rows columns 17"],
-    offsets: Float[np.ndarray, "rows columns 17 2"],
-) -> Float[np.ndarray, "17 3"]:
-    """Keypoints (row, column, confidence) at the nearest strong places of their heat maps, near where they should be.
-
-    As MoveNet does, but near is measured on the body, so that nobody takes the limbs of the person beside.
-    """
-    reach = max(1.0, REACH * region_of(np.column_stack([rough[:, ::-1], np.ones(17)])).side_px)
-    limits = np.array(heat_maps.shape[:2])
-    first = np.clip(np.floor(rough - 2 * reach), 0, limits - 1).astype(int)
-    last = np.clip(np.ceil(rough + 2 * reach), 0, limits - 1).astype(int)
-    result = np.empty((17, 3))
-    for index, (place, (top, left), (bottom, right)) in enumerate(zip(rough, first, last, strict=True)):
-        heat = heat_maps[top : bottom + 1, left : right + 1, index]
-        squared = (np.arange(top, bottom + 1)[:, None] - place[0]) ** 2
-        squared = squared + (np.arange(left, right + 1) - place[1]) ** 2
-        weighted = heat * np.exp(-squared / (2 * reach**2))
-        row, column = np.unravel_index(int(weighted.argmax()), heat.shape)
-        at = np.array([row + top, column + left])
-        result[index] = [*(at + offsets[at[0], at[1], index]), weighted[row, column]]
-    return result
+def stands_alone(candidate: Candidate) -> bool:
+    """Whether MoveNet is so sure of it that the landmark network need not see it."""
+    return candidate.score >= ALONE_SCORE and bool(candidate.keypoints[LIMBS_17, 2].mean() >= ALONE_CONFIDENCE)
 
 
 def distinct(candidates: list[Candidate]) -> list[Candidate]:

@@ -26,7 +26,12 @@ def reduced(weights: bytes, choose: Chooser) -> bytes:
             needed |= set(operator.inputs)
     graph.operators = kept[::-1]
     model.signatureDefs = []
-    builder = flatbuffers.Builder(len(weights))
+    return packed(model, len(weights))
+
+
+def packed(model: tflite.ModelT, size_bytes: int) -> bytes:
+    """A model's file, which has about that size."""
+    builder = flatbuffers.Builder(size_bytes)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 

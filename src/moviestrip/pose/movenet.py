@@ -1,20 +1,36 @@
-"""MoveNet MultiPose as a finder: up to six people of a frame, roughly, all at once."""
+"""MoveNet MultiPose: the people of a frame, roughly, all at once.
+
+Its network is published with a tail that keeps six people. Here its maps are read instead: where the middles of people
+are, where each of these has its joints, and where joints are whosoever.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
-import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 
 from moviestrip.parts import part_file
-from moviestrip.pose.blazepose import Region, region_around
+from moviestrip.pose.blazepose import Network, Region, region_around
 from moviestrip.pose.tensorflow_graph import TensorFlowGraph
 from moviestrip.skeleton import COCO_17, indices_of
 
 SMALLEST_SIDE_PX, LARGEST_SIDE_PX = 256, 512
 SIDE_MULTIPLE_PX = 32
-MINIMUM_SCORE = 0.25
+CELL_PX = 4
+MAPS = tuple(
+    f"StatefulPartitionedCall/{name}"
+    for name in (
+        "Sigmoid", "MaxPool", "kpt_regress_0/conv2d_8/BiasAdd", "Sigmoid_1", "kpt_offset_0/conv2d_9/BiasAdd",
+    )
+)  # fmt: skip
+KEPT_NETWORKS = 8  # each for one size of picture: the scales of two sizes of frame
+
+CANDIDATE_SCORE = 0.2
 MINIMUM_CONFIDENCE = 0.15
 MINIMUM_TRUNK_POINTS = 3
+REACH = 0.06  # of the region's side: how far from the regressed place a keypoint is looked for
 REACH_MARGIN = 1.08  # of the region's radius over the farthest visible point
 TRUNKS_PER_RADIUS = 1.35  # a body reaches at least this far, however few of its points are seen
 SHOULDERS, HIPS = (
@@ -22,27 +38,56 @@ SHOULDERS, HIPS = (
     indices_of(("left_hip", "right_hip"), COCO_17),
 )
 
+Frame = UInt8[np.ndarray, "height width 3"]
 
-class MoveNetFinder:
-    """Regions of the people in a frame, the surest first."""
+
+@dataclass(frozen=True)
+class Candidate:
+    """Someone MoveNet sees: score, x_px, y_px, confidence of COCO_17 in the frame."""
+
+    score: float
+    keypoints: Float[np.ndarray, "17 3"]
+
+    @property
+    def region(self) -> Region:
+        return region_of(self.keypoints)
+
+
+class MoveNet:
+    """Candidates in a frame brought to one size, the surest first."""
 
     def __init__(self) -> None:
         self._graph = TensorFlowGraph(part_file("movenet-graph"), part_file("movenet-weights"))
+        self._network = lru_cache(KEPT_NETWORKS)(self._network_of)
 
-    def __call__(self, frame: UInt8[np.ndarray, "height width 3"]) -> list[Region]:
-        people = self.keypoints(frame)
-        return [region_of(keypoints) for score, keypoints in people if score >= MINIMUM_SCORE and has_trunk(keypoints)]
-
-    def keypoints(self, frame: UInt8[np.ndarray, "height width 3"]) -> list[tuple[float, Float[np.ndarray, "17 3"]]]:
-        """(score, x_px, y_px, confidence of COCO_17) of six candidates, the surest first."""
-        picture, scale = scaled_to_multiple(frame, int(np.clip(max(frame.shape), SMALLEST_SIDE_PX, LARGEST_SIDE_PX)))
-        (found,) = self._graph(torch.from_numpy(picture).long()[None])
-        height, width = picture.shape[:2]
+    def __call__(self, frame: Frame, longer_side_px: int) -> list[Candidate]:
+        picture, scale = scaled_to_multiple(frame, longer_side_px)
+        centres, highest, regressed, heat_maps, offsets = self._network(picture.shape)(picture)
         candidates = []
-        for person in found[0].numpy().astype(np.float64):
-            points = person[:51].reshape(17, 3)[:, [1, 0, 2]] * [width / scale, height / scale, 1]
-            candidates.append((float(person[55]), points))
-        return sorted(candidates, key=lambda candidate: -candidate[0])
+        for row, column in peaks(centres[..., 0], highest[..., 0]):
+            rough = regressed[row, column].reshape(17, 2) + np.array([row, column])
+            cells = refined_keypoints(rough, heat_maps, offsets.reshape(*heat_maps.shape, 2))
+            keypoints = cells[:, [1, 0, 2]] * (CELL_PX / scale, CELL_PX / scale, 1)
+            if has_trunk(keypoints):
+                candidates.append(Candidate(float(centres[row, column, 0]), keypoints.astype(np.float64)))
+        return candidates
+
+    def _network_of(self, shape: tuple[int, int, int]) -> Network:
+        """LiteRT lays a network out for one size of picture."""
+        return Network(self._graph.litert_file((1, *shape), MAPS))
+
+
+class MoveNetFinder:
+    """Regions of the people in a frame, looked for at one scale, the surest first."""
+
+    def __init__(self) -> None:
+        self._network = MoveNet()
+
+    def __call__(self, frame: Frame) -> list[Region]:
+        return [candidate.region for candidate in self.candidates(frame)]
+
+    def candidates(self, frame: Frame) -> list[Candidate]:
+        return self._network(frame, int(np.clip(max(frame.shape), SMALLEST_SIDE_PX, LARGEST_SIDE_PX)))
 
 
 def scaled_to_multiple(
@@ -57,6 +102,39 @@ def scaled_to_multiple(
     picture = np.zeros((*padded, 3), np.uint8)
     picture[:inner_height, :inner_width] = cv2.resize(frame, (inner_width, inner_height), interpolation=smooth)
     return picture, scale
+
+
+def peaks(
+    centres: Float[np.ndarray, "rows columns"], highest: Float[np.ndarray, "rows columns"]
+) -> Int[np.ndarray, "found 2"]:
+    """Cells (row, column) that are the highest around and high enough, the highest first."""
+    places = np.argwhere((centres >= highest) & (centres >= CANDIDATE_SCORE))
+    return places[np.argsort(-centres[tuple(places.T)], kind="stable")]
+
+
+def refined_keypoints(
+    rough: Float[np.ndarray, "17 2"],
+    heat_maps: Float[np.ndarray, "rows columns 17"],
+    offsets: Float[np.ndarray, "rows columns 17 2"],
+) -> Float[np.ndarray, "17 3"]:
+    """Keypoints (row, column, confidence) at the nearest strong places of their heat maps, near where they should be.
+
+    As MoveNet does, but near is measured on the body, so that nobody takes the limbs of the person beside.
+    """
+    reach = max(1.0, REACH * region_of(np.column_stack([rough[:, ::-1], np.ones(17)])).side_px)
+    limits = np.array(heat_maps.shape[:2])
+    first = np.clip(np.floor(rough - 2 * reach), 0, limits - 1).astype(int)
+    last = np.clip(np.ceil(rough + 2 * reach), 0, limits - 1).astype(int)
+    result = np.empty((17, 3))
+    for index, (place, (top, left), (bottom, right)) in enumerate(zip(rough, first, last, strict=True)):
+        heat = heat_maps[top : bottom + 1, left : right + 1, index]
+        squared = (np.arange(top, bottom + 1)[:, None] - place[0]) ** 2
+        squared = squared + (np.arange(left, right + 1) - place[1]) ** 2
+        weighted = heat * np.exp(-squared / (2 * reach**2))
+        row, column = np.unravel_index(int(weighted.argmax()), heat.shape)
+        at = np.array([row + top, column + left])
+        result[index] = [*(at + offsets[at[0], at[1], index]), weighted[row, column]]
+    return result
 
 
 def has_trunk(keypoints: Float[np.ndarray, "17 3"]) -> bool:

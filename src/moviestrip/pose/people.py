@@ -13,6 +13,8 @@ from jaxtyping import Float, UInt8
 from moviestrip.errors import FatalError
 from moviestrip.pose.blazepose import LandmarkNetwork, Landmarks, PersonFinder, Region
 from moviestrip.pose.body25 import body_25_from_blazepose
+from moviestrip.pose.crowd import CrowdDetector
+from moviestrip.pose.movenet import MoveNetFinder
 
 WINDOW_SHARE = 2 / 3
 WINDOW_DENSITY = 1.4
@@ -36,8 +38,6 @@ class PeopleDetector:
     ):
         self._crowd: Detector | None = None
         if finder == "movenet" and maximum_people > 1:
-            from moviestrip.pose.crowd import CrowdDetector  # here, because torch takes seconds to import
-
             self._crowd = CrowdDetector(landmark_model, maximum_people, smallest_person_px)
             return
         self._landmarks = LandmarkNetwork(landmark_model)
@@ -67,8 +67,6 @@ class PeopleDetector:
 def proposer(finder: str, maximum_people: int) -> Proposer:
     """What proposes regions to look at, by the name of the finder."""
     if finder == "movenet":
-        from moviestrip.pose.movenet import MoveNetFinder  # here, because torch takes seconds to import
-
         return MoveNetFinder()
     if finder != "blazepose":
         raise FatalError(f"finder '{finder}' is not known; known: blazepose, movenet")

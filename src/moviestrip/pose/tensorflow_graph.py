@@ -1,72 +1,71 @@
-"""Run a TensorFlow.js graph model with torch.
+"""Write a TensorFlow.js graph model in LiteRT's file format.
 
-MoveNet's several-people model is published only in this form inside a package. Its graph is a list of nodes
-with plain operations; here each becomes one torch call, in NHWC as the graph has it. Only the operations that
-model needs are known: another graph fails with the name of what is missing.
+MoveNet's several-people model is published only in TensorFlow.js' form inside a package: a list of nodes with plain
+operations. Each becomes one operation of LiteRT. Only what lies between a picture and MoveNet's maps is known: another
+graph fails with the name of what is missing.
 """
 
 import base64
-import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from moviestrip.errors import FatalError
+from moviestrip.pose.litert_writer import NO_ACTIVATION, RELU, RELU6, NetworkWriter
 
 Attributes = Mapping[str, Any]
-TYPES = {"DT_FLOAT": torch.float32, "DT_INT32": torch.int64, "DT_BOOL": torch.bool}
+# What a node gives: a tensor's number in the network being written, or what is known before it runs.
+Value = int | np.ndarray
+ACTIVATIONS = {(): NO_ACTIVATION, ("Relu",): RELU, ("Relu6",): RELU6}
 
 
 class TensorFlowGraph:
-    """A graph with one input: call it with a tensor, get the tensors of its outputs, or of the nodes named."""
+    """A graph with one input, whose sides are open, and its constants."""
 
-    def __init__(self, graph: Path, weights: Path, nodes: Sequence[str] = ()):
+    def __init__(self, graph: Path, weights: Path):
         model = json.loads(graph.read_text("utf-8"))
+        self._path = graph
         self._nodes = {node["name"]: node for node in model["modelTopology"]["node"]}
         self._constants = read_weights(model["weightsManifest"], weights.read_bytes())
-        self._input = _producer(next(iter(model["signature"]["inputs"].values()))["name"])[0]
-        outputs = nodes or [output["name"] for output in model["signature"]["outputs"].values()]
-        if unknown := [name for name in outputs if _producer(name)[0] not in self._nodes]:
-            raise FatalError(f"{graph}: there is no node '{unknown[0]}' in this graph; it is not the expected model")
-        self._outputs = [_producer(name) for name in outputs]
-        self._order = execution_order(self._nodes, [name for name, _ in self._outputs])
-        self._inputs = {
-            name: [_producer(given) for given in self._nodes[name].get("input", [])] for name in self._order
-        }
-        self._attributes = {name: attributes_of(self._nodes[name]) for name in self._order}
+        self._input = _producer(next(iter(model["signature"]["inputs"].values()))["name"])
 
-    def __call__(self, values: Tensor) -> list[Tensor]:
-        known: dict[str, Sequence[Tensor]] = {self._input: [values]}
-        with torch.inference_mode(), one_thread():
-            for name in self._order:
-                node = self._nodes[name]
-                if node["op"] == "Const":
-                    known[name] = [self._constants[name]]
-                elif name != self._input:
-                    inputs = [known[producer][index] for producer, index in self._inputs[name]]
-                    known[name] = _applied(node, self._attributes[name], inputs)
-        return [known[name][index] for name, index in self._outputs]
+    def litert_file(self, shape: tuple[int, ...], outputs: Sequence[str]) -> bytes:
+        """The network from an input of that shape to the nodes named, with only the nodes they are computed from."""
+        if unknown := [name for name in outputs if name not in self._nodes]:
+            raise FatalError(
+                f"{self._path}: there is no node '{unknown[0]}' in this graph; it is not the expected model"
+            )
+        writer = NetworkWriter()
+        known: dict[str, Value] = {self._input: writer.tensor(shape)}
+        for name in execution_order(self._nodes, outputs):
+            if name not in known:
+                known[name] = self._written(writer, self._nodes[name], known)
+        return writer.file(_tensor(writer, known[self._input]), [_tensor(writer, known[name]) for name in outputs])
 
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Sums over several threads differ in their last bits with the number of threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    def _written(self, writer: NetworkWriter, node: Mapping[str, Any], known: Mapping[str, Value]) -> Value:
+        name = node["name"]
+        if node["op"] == "Const":
+            return self._constants[name]
+        operation = OPERATIONS.get(node["op"])
+        if operation is None:
+            raise FatalError(f"{self._path}: node '{name}': the operation '{node['op']}' is not known")
+        inputs = [known[_producer(given)] for given in node["input"]]
+        attributes = {key: attribute_value(value) for key, value in node.get("attr", {}).items()}
+        try:
+            return operation(writer, attributes, *inputs)
+        except _UnknownUseError as error:
+            raise FatalError(f"{self._path}: node '{name}': {node['op']}: {error}") from error
 
 
-def read_weights(manifest: Sequence[Mapping[str, Any]], content: bytes) -> dict[str, Tensor]:
-    """Constants by name; half-precision ones become single precision, integers 64-bit."""
+class _UnknownUseError(Exception):
+    """An operation that is known, used in a way that is not."""
+
+
+def read_weights(manifest: Sequence[Mapping[str, Any]], content: bytes) -> dict[str, np.ndarray]:
+    """Constants by name; half-precision ones become single precision."""
     constants = {}
     place = 0
     for weight in (weight for group in manifest for weight in group["weights"]):
@@ -74,8 +73,7 @@ def read_weights(manifest: Sequence[Mapping[str, Any]], content: bytes) -> dict[
         count = int(np.prod(weight["shape"]))
         values = np.frombuffer(content, stored, count, place).reshape(weight["shape"])
         place += count * stored.itemsize
-        kind = torch.float32 if weight["dtype"] == "float32" else torch.int64
-        constants[weight["name"]] = torch.tensor(values).to(kind)
+        constants[weight["name"]] = values.astype(weight["dtype"])
     if place != len(content):
         raise FatalError(f"the graph's manifest describes {place} bytes of weights, the file has {len(content)}")
     return constants
@@ -87,7 +85,7 @@ def execution_order(nodes: Mapping[str, Attributes], outputs: Sequence[str]) -> 
     waiting = list(reversed(outputs))
     while waiting:
         name = waiting[-1]
-        missing = [maker for maker, _ in map(_producer, nodes[name].get("input", [])) if maker not in order]
+        missing = [maker for maker in map(_producer, nodes[name].get("input", [])) if maker not in order]
         if name in order or not missing:
             order.setdefault(waiting.pop())
         else:
@@ -95,21 +93,12 @@ def execution_order(nodes: Mapping[str, Attributes], outputs: Sequence[str]) -> 
     return list(order)
 
 
-def _producer(reference: str) -> tuple[str, int]:
-    name, _, index = reference.lstrip("^").partition(":")
-    return name, int(index or 0)
-
-
-def _applied(node: Mapping[str, Any], attributes: Attributes, inputs: Sequence[Tensor]) -> Sequence[Tensor]:
-    operation = OPERATIONS.get(node["op"])
-    if operation is None:
-        raise FatalError(f"node '{node['name']}': the operation '{node['op']}' is not known")
-    result = operation(attributes, *inputs)
-    return [result] if isinstance(result, Tensor) else result
-
-
-def attributes_of(node: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: attribute_value(value) for key, value in node.get("attr", {}).items()}
+def _producer(reference: str) -> str:
+    """The node of a reference; only first outputs are known."""
+    name, _, index = reference.partition(":")
+    if index not in ("", "0"):
+        raise FatalError(f"the graph reads '{reference}': only a node's first output is known")
+    return name
 
 
 def attribute_value(attribute: Mapping[str, Any]) -> Any:
@@ -123,127 +112,96 @@ def attribute_value(attribute: Mapping[str, Any]) -> Any:
     return int(value) if kind == "i" else value
 
 
-def _padded(values: Tensor, attributes: Attributes, kernel: Sequence[int], fill: float = 0.0) -> Tensor:
-    """NHWC to NCHW with TensorFlow's SAME padding: the odd pixel goes to the end."""
-    values = values.permute(0, 3, 1, 2)
-    if attributes["padding"] == "VALID":
-        return values
-    margins: list[int] = []
-    for length, size, stride in zip(values.shape[:1:-1], kernel[::-1], attributes["strides"][2:0:-1], strict=True):
-        total = max((-(-length // stride) - 1) * stride + size - length, 0)
-        margins += [total // 2, total - total // 2]
-    return functional.pad(values, margins, value=fill)
+def _tensor(writer: NetworkWriter, value: Value) -> int:
+    return value if isinstance(value, int) else writer.tensor(value.shape, value)
 
 
-def _convolution(attributes: Attributes, values: Tensor, weights: Tensor, *bias: Tensor) -> Tensor:
-    if weights.shape[:2] == (1, 1) and attributes["strides"] == [1, 1, 1, 1]:
-        # A product over channels: on one thread several times faster than torch's convolution.
-        return _activated(attributes, functional.linear(values, weights[0, 0].T, *bias))
-    return _convolved(attributes, values, weights.permute(3, 2, 0, 1).contiguous(), 1, bias)
+def _of(value: Value, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise _UnknownUseError("expected what is computed where a constant is, or the other way round")
+    return value
 
 
-def _depthwise(attributes: Attributes, values: Tensor, weights: Tensor, *bias: Tensor) -> Tensor:
-    height, width, channels, multiplier = weights.shape
-    kernel = weights.permute(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
-    return _convolved(attributes, values, kernel, channels, bias)
+def _stride(attributes: Attributes, kernel: Sequence[int]) -> int:
+    """Of a window that is padded as everything that is written."""
+    _, down, across, _ = attributes["strides"]
+    if down != across or set(attributes.get("dilations", [1])) != {1}:
+        raise _UnknownUseError(f"strides {attributes['strides']} with dilations {attributes.get('dilations')}")
+    if attributes["padding"] != "SAME" and tuple(kernel) != (1, 1):
+        raise _UnknownUseError(f"padding {attributes['padding']} of a window of {tuple(kernel)}")
+    return int(down)
 
 
-def _convolved(attributes: Attributes, values: Tensor, kernel: Tensor, groups: int, bias: tuple[Tensor, ...]) -> Tensor:
-    padded = _padded(values, attributes, kernel.shape[2:])
-    stride = tuple(attributes["strides"][1:3])
-    result = functional.conv2d(padded, kernel, bias[0] if bias else None, stride, groups=groups)
-    return _activated(attributes, result.permute(0, 2, 3, 1))
+def _activation(attributes: Attributes) -> int:
+    fused = tuple(name for name in attributes.get("fused_ops", []) if name != "BiasAdd")
+    if fused not in ACTIVATIONS:
+        raise _UnknownUseError(f"fused with {', '.join(fused)}")
+    return int(ACTIVATIONS[fused])
 
 
-def _activated(attributes: Attributes, values: Tensor) -> Tensor:
-    fused = attributes.get("fused_ops", [])
-    if "Relu6" in fused:
-        return values.clamp_(0, 6)
-    return values.clamp_(min=0) if "Relu" in fused else values
+def _convolution(writer: NetworkWriter, attributes: Attributes, values: Value, weights: Value, *bias: Value) -> int:
+    kernel = _of(weights, np.ndarray)
+    offsets = _of(bias[0], np.ndarray) if bias else np.zeros(kernel.shape[3], np.float32)
+    stride, activation = _stride(attributes, kernel.shape[:2]), _activation(attributes)
+    return writer.convolution(_of(values, int), kernel.transpose(3, 0, 1, 2), offsets, stride, activation)
 
 
-def _max_pool(attributes: Attributes, values: Tensor) -> Tensor:
-    size = attributes["ksize"][1:3]
-    padded = _padded(values, attributes, size, fill=-torch.inf)
-    return functional.max_pool2d(padded, size, attributes["strides"][1:3]).permute(0, 2, 3, 1)
+def _depthwise(writer: NetworkWriter, attributes: Attributes, values: Value, weights: Value, *bias: Value) -> int:
+    kernel = _of(weights, np.ndarray)
+    if kernel.shape[3] != 1:
+        raise _UnknownUseError(f"{kernel.shape[3]} outputs of each channel")
+    offsets = _of(bias[0], np.ndarray) if bias else np.zeros(kernel.shape[2], np.float32)
+    stride, activation = _stride(attributes, kernel.shape[:2]), _activation(attributes)
+    return writer.depthwise(_of(values, int), kernel.transpose(3, 0, 1, 2), offsets, stride, activation)
 
 
-def _resize(attributes: Attributes, values: Tensor, size: Tensor) -> Tensor:
+def _arithmetic(operation: str, at_once: Callable[..., np.ndarray]) -> Callable[..., Value]:
+    def written(writer: NetworkWriter, attributes: Attributes, first: Value, second: Value) -> Value:
+        if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+            return at_once(first, second)
+        return writer.arithmetic(operation, _of(first, int), _tensor(writer, second))
+
+    return written
+
+
+def _max_pool(writer: NetworkWriter, attributes: Attributes, values: Value) -> int:
+    _, height, width, _ = attributes["ksize"]
+    if height != width or _stride(attributes, (height, width)) != 1:
+        raise _UnknownUseError(f"windows {attributes['ksize']} with strides {attributes['strides']}")
+    return writer.highest_around(_of(values, int), height)
+
+
+def _resize(writer: NetworkWriter, attributes: Attributes, values: Value, size: Value) -> int:
     if not attributes["half_pixel_centers"]:
-        raise FatalError("ResizeBilinear: only half-pixel centres are known")
-    grown = functional.interpolate(values.permute(0, 3, 1, 2), size.tolist(), mode="bilinear", align_corners=False)
-    return grown.permute(0, 2, 3, 1)
+        raise _UnknownUseError("only half-pixel centres are known")
+    height, width = _of(size, np.ndarray).tolist()
+    return writer.resized(_of(values, int), height, width)
 
 
-def _strided_slice(attributes: Attributes, values: Tensor, begin: Tensor, end: Tensor, step: Tensor) -> Tensor:
-    def flagged(mask: str, axis: int) -> bool:
-        return bool(attributes.get(mask, 0) >> axis & 1)
-
-    picks: list[slice | int | None] = []
-    for axis, (first, last, stride) in enumerate(zip(begin.tolist(), end.tolist(), step.tolist(), strict=True)):
-        if flagged("new_axis_mask", axis):
-            picks.append(None)
-        elif flagged("shrink_axis_mask", axis):
-            picks.append(first)
-        else:
-            start = None if flagged("begin_mask", axis) else first
-            picks.append(slice(start, None if flagged("end_mask", axis) else last, stride))
-    return values[tuple(picks)]
+def _shape(writer: NetworkWriter, attributes: Attributes, values: Value) -> np.ndarray:
+    return np.array(writer.shape(_of(values, int)), np.int32)
 
 
-def _top(attributes: Attributes, values: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-    ordered, places = values.sort(dim=-1, descending=True, stable=True)
-    return ordered[..., : int(count)], places[..., : int(count)]
+def _part(writer: NetworkWriter, attributes: Attributes, values: Value, *bounds: Value) -> np.ndarray:
+    """Of a shape: its numbers from one place to another."""
+    if masks := [name for name, value in attributes.items() if name.endswith("_mask") and value]:
+        raise _UnknownUseError(f"with {masks[0]}")
+    (first,), (last,), (step,) = (_of(bound, np.ndarray).tolist() for bound in bounds)
+    return np.asarray(_of(values, np.ndarray)[first:last:step])
 
 
-def _divided(attributes: Attributes, first: Tensor, second: Tensor) -> Tensor:
-    return torch.div(first, second, rounding_mode="floor")
-
-
-# Operation -> what it does with (attributes, *inputs).
-OPERATIONS: dict[str, Callable[..., Tensor | Sequence[Tensor]]] = {
+# Operation -> what it writes with (writer, attributes, *inputs).
+OPERATIONS: dict[str, Callable[..., Value]] = {
     "_FusedConv2D": _convolution,
     "FusedDepthwiseConv2dNative": _depthwise,
     "DepthwiseConv2dNative": _depthwise,
+    "AddV2": _arithmetic("add", np.add),
+    "Sub": _arithmetic("subtract", np.subtract),
+    "Mul": _arithmetic("multiply", np.multiply),
+    "Cast": lambda writer, attributes, values: values,  # of whole numbers: everything is written as single precision
+    "Sigmoid": lambda writer, attributes, values: writer.sigmoid(_of(values, int)),
     "MaxPool": _max_pool,
     "ResizeBilinear": _resize,
-    "StridedSlice": _strided_slice,
-    "TopKV2": _top,
-    "FloorDiv": _divided,
-    "Identity": lambda attributes, values: values,
-    "Cast": lambda attributes, values: values.to(TYPES[attributes["DstT"]]),
-    "Mul": lambda attributes, first, second: first * second,
-    "AddV2": lambda attributes, first, second: first + second,
-    "AddN": lambda attributes, *values: sum(values[1:], start=values[0]),
-    "Sub": lambda attributes, first, second: first - second,
-    "RealDiv": lambda attributes, first, second: first / second,
-    "SquaredDifference": lambda attributes, first, second: (first - second) ** 2,
-    "Maximum": lambda attributes, first, second: torch.maximum(first, second),
-    "Minimum": lambda attributes, first, second: torch.minimum(first, second),
-    "Less": lambda attributes, first, second: first < second,
-    "Greater": lambda attributes, first, second: first > second,
-    "GreaterEqual": lambda attributes, first, second: first >= second,
-    "Equal": lambda attributes, first, second: first == second,
-    "LogicalAnd": lambda attributes, first, second: first & second,
-    "Select": lambda attributes, condition, first, second: torch.where(condition, first, second),
-    "Sigmoid": lambda attributes, values: values.sigmoid(),
-    "Abs": lambda attributes, values: values.abs(),
-    "Exp": lambda attributes, values: values.exp(),
-    "Reciprocal": lambda attributes, values: values.reciprocal(),
-    "Shape": lambda attributes, values: torch.tensor(values.shape),
-    "Size": lambda attributes, values: torch.tensor(values.numel()),
-    "Range": lambda attributes, start, end, step: torch.arange(start.item(), end.item(), step.item()),
-    "Fill": lambda attributes, shape, value: value.expand(shape.tolist()),
-    "Reshape": lambda attributes, values, shape: values.reshape(shape.tolist()),
-    "Squeeze": lambda attributes, values: values.squeeze(tuple(attributes.get("squeeze_dims", range(values.ndim)))),
-    "ExpandDims": lambda attributes, values, axis: values.unsqueeze(int(axis)),
-    "Tile": lambda attributes, values, times: values.repeat(times.tolist()),
-    "Pack": lambda attributes, *values: torch.stack(values, dim=attributes["axis"]),
-    "Unpack": lambda attributes, values: values.unbind(attributes["axis"]),
-    "ConcatV2": lambda attributes, *values: torch.cat(values[:-1], dim=int(values[-1])),
-    "Split": lambda attributes, axis, values: values.tensor_split(attributes["num_split"], dim=int(axis)),
-    "GatherNd": lambda attributes, values, places: values[places.unbind(-1)],
-    "ArgMax": lambda attributes, values, axis: values.argmax(int(axis)),
-    "Max": lambda attributes, values, axes: values.amax(axes.flatten().tolist(), attributes["keep_dims"]),
-    "Sum": lambda attributes, values, axes: values.sum(axes.flatten().tolist(), attributes["keep_dims"]),
+    "Shape": _shape,
+    "StridedSlice": _part,
 }
