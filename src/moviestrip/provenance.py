@@ -22,22 +22,26 @@ def provenance_path(output: Path) -> Path:
     return output.parent / f".{output.name}.provenance.json"
 
 
-def write_provenance(output: Path, stage: str, inputs: Mapping[str, Path], settings: Mapping[str, Any]) -> None:
-    """Record beside `output` its digest, the stage, the settings it read and the digests of its inputs."""
-    write_json(
-        provenance_path(output),
-        {
-            "output": output.name,
-            "sha256": digest_of(output),
-            "stage": stage,
-            "code_version": __version__,
-            "settings": dict(settings),
-            "inputs": {
-                name: {"path": os.path.relpath(path, output.parent), "sha256": recorded_digest(path)}
-                for name, path in inputs.items()
+def write_provenance(
+    outputs: Path | Sequence[Path], stage: str, inputs: Mapping[str, Path], settings: Mapping[str, Any]
+) -> None:
+    """Record beside each output its digest, the stage, the settings it read and the digests of its inputs."""
+    digests = {name: recorded_digest(path) for name, path in inputs.items()}
+    for output in [outputs] if isinstance(outputs, Path) else outputs:
+        write_json(
+            provenance_path(output),
+            {
+                "output": output.name,
+                "sha256": digest_of(output),
+                "stage": stage,
+                "code_version": __version__,
+                "settings": dict(settings),
+                "inputs": {
+                    name: {"path": os.path.relpath(path, output.parent), "sha256": digests[name]}
+                    for name, path in inputs.items()
+                },
             },
-        },
-    )
+        )
 
 
 def recorded_digest(path: Path) -> str:

@@ -323,8 +323,12 @@ def _row_groups(parts: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
 
 def read_table(path: Path, schema: TableSchema, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read a table after checking its name, version, columns and promised size; a bad page is an error."""
+    return _read(path, schema, columns).to_pandas()
+
+
+def _read(path: Path, schema: TableSchema, columns: Sequence[str] | None) -> pa.Table:
     with _checked(path, schema) as file:
-        return file.read(columns=None if columns is None else list(columns)).to_pandas()
+        return file.read(columns=None if columns is None else list(columns))
 
 
 def read_table_in_parts(path: Path, schema: TableSchema, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
@@ -350,8 +354,9 @@ def _checked(path: Path, schema: TableSchema) -> Iterator[pq.ParquetFile]:
 
 def read_tables(paths: Iterable[Path], schema: TableSchema, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """The rows of several files of one schema, in the order given."""
-    frames = [read_table(path, schema, columns) for path in paths]
-    return pd.concat(frames, ignore_index=True) if frames else empty(schema)
+    parts = [_read(path, schema, columns) for path in paths]
+    # As one chunk: of a text in hundreds of chunks, a few rows take as long as all.
+    return pa.concat_tables(parts).combine_chunks().to_pandas() if parts else empty(schema)
 
 
 def empty(schema: TableSchema) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pytest
 
 from moviestrip.config import Config, DatasetSettings, ScaleSettings, load_variant
 from moviestrip.evaluation.statistics import interval
+from moviestrip.papers.layout import counts_data
 from moviestrip.papers.printed import printed, printed_tables, table_names
 from moviestrip.papers.render import to_markdown
 from moviestrip.papers.states import table_states
@@ -15,7 +16,6 @@ from moviestrip.papers.table import (
     COLUMNS,
     build_table,
     cells_of,
-    counts_data,
     dataset_statistics,
     plain_action,
     prints_input_frames,

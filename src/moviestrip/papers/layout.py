@@ -108,6 +108,11 @@ def layout(paper: str, number: str) -> Layout:
     return Layout(paper, number, TITLES[f"{paper}-{number}"], side, shown)
 
 
+def counts_data(paper: str, number: str) -> bool:
+    """Whether a table is about the datasets themselves: it needs their statistics and no scores."""
+    return layout(paper, number).side == "dataset"
+
+
 def _side_of(cells: pd.DataFrame) -> str:
     if cells["action"].nunique() > 1:
         return "action"

@@ -15,7 +15,6 @@ from moviestrip.evaluation.protocols import PROTOCOLS, protocol_named
 from moviestrip.evaluation.statistics import interval
 from moviestrip.papers.audit import notes_of_cell
 from moviestrip.papers.forecasts import metric_of_forecasts
-from moviestrip.papers.layout import layout
 from moviestrip.papers.printed import printed
 from moviestrip.papers.protocols import protocol_of
 from moviestrip.papers.worlds import (
@@ -79,11 +78,6 @@ def dataset_statistics(clips: pd.DataFrame, datasets: Mapping[str, DatasetSettin
     )
 
 
-def counts_data(paper: str, number: str) -> bool:
-    """Whether a table is about the datasets themselves: it needs their statistics and no scores."""
-    return layout(paper, number).side == "dataset"
-
-
 def prints_input_frames(paper: str, number: str) -> bool:
     """Whether a table says how many frames its models are shown: it needs their settings."""
     return bool((printed(paper, number)["metric"] == INPUT_FRAMES).any())
@@ -104,7 +98,12 @@ def build_table(
         setting: the run; `Setting.of(config)`.
     """
     cells = cells_of(paper, number)
-    ours = [our_cell(cell, scores, statistics, setting) for _, cell in cells.iterrows()]
+    scores_by_variant = {} if scores is None else dict(iter(scores.groupby("variant", sort=False)))
+    ours = []
+    for _, cell in cells.iterrows():
+        variant = variant_of(cell["paper"], cell["row_id"], cell["kind"])
+        of_variant = None if scores is None else scores_by_variant.get(str(variant), scores[:0])
+        ours.append(our_cell(cell, of_variant, statistics, setting))
     table = cells.assign(
         printed=cells["value"],
         unit=cells["unit"].replace(PRINTED_UNITS),

@@ -76,7 +76,8 @@ def _evidence(run: RunFolder, label: str) -> "Evidence":
 
 def _of_training_seeds(run: RunFolder) -> list["Evidence"]:
     """What each training seed of one run says by itself, on the same clips."""
-    from moviestrip.papers.table import build_table, counts_data
+    from moviestrip.papers.layout import counts_data
+    from moviestrip.papers.table import build_table
 
     whole = _evidence(run, "")
     if len(whole.setting.seeds) < 2:

@@ -1,6 +1,7 @@
 """Scores, tables and the ledger of claims."""
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,27 +44,38 @@ def evaluate(job: Job, variant: str, seed: int, datasets: Sequence[str] | None =
         job.save(job.run.scores(variant, seed, dataset), scores, tables.SCORES, inputs)
 
 
-def table(job: Job, name: str) -> None:
-    """Write one of the papers' tables beside this run's numbers."""
+def table(job: Job, *names: str) -> None:
+    """Write some of the papers' tables beside this run's numbers."""
+    from moviestrip.papers.layout import counts_data
     from moviestrip.papers.render import render_table
-    from moviestrip.papers.table import build_table, counts_data, dataset_statistics, prints_input_frames
+    from moviestrip.papers.table import build_table, prints_input_frames
     from moviestrip.papers.worlds import Setting
 
-    paper, number = name.rsplit("-", 1)
-    setting = Setting.of(job.settings.config(), _input_frames(job) if prints_input_frames(paper, number) else None)
-    scores = statistics = None
-    if counts_data(paper, number):
-        datasets = job.settings.datasets()
-        statistics = dataset_statistics(selected_clips(job, list(datasets)), datasets)
-        shards = [(dataset, shard) for dataset in datasets for shard in job.run.shards(dataset)]
-        inputs = {f"clips:{shard}": job.run.clips(dataset, shard) for dataset, shard in shards}
-    else:
-        inputs = _score_files(job, setting.variants, setting.seeds) | _forecast_score_files(job, name, setting)
-        scores = tables.read_tables(inputs.values(), tables.SCORES)
-    cells = build_table(paper, number, scores, statistics, setting)
-    for suffix, text in render_table(cells, setting).items():
-        write_text(job.run.table(name, suffix), text)
-        job.record(job.run.table(name, suffix), "table", inputs)
+    read_scores = cache(lambda *paths: tables.read_tables(paths, tables.SCORES))  # most tables read the same
+    for name in names:
+        paper, number = name.rsplit("-", 1)
+        setting = Setting.of(job.settings.config(), _input_frames(job) if prints_input_frames(paper, number) else None)
+        scores = statistics = None
+        if counts_data(paper, number):
+            statistics, inputs = _statistics(job)
+        else:
+            inputs = _score_files(job, setting.variants, setting.seeds) | _forecast_score_files(job, name, setting)
+            scores = read_scores(*inputs.values())
+        cells = build_table(paper, number, scores, statistics, setting)
+        files = {job.run.table(name, suffix): text for suffix, text in render_table(cells, setting).items()}
+        for path, text in files.items():
+            write_text(path, text)
+        job.record(list(files), "table", inputs)
+
+
+def _statistics(job: Job) -> tuple[pd.DataFrame, dict[str, Path]]:
+    """What the run's datasets hold, and the files that say so."""
+    from moviestrip.papers.table import dataset_statistics
+
+    datasets = job.settings.datasets()
+    shards = [(dataset, shard) for dataset in datasets for shard in job.run.shards(dataset)]
+    inputs = {f"clips:{shard}": job.run.clips(dataset, shard) for dataset, shard in shards}
+    return dataset_statistics(selected_clips(job, list(datasets)), datasets), inputs
 
 
 def _input_frames(job: Job) -> dict[str, int]:
@@ -128,8 +140,9 @@ def claims(job: Job) -> None:
     Of those that do not hold, the logs of the models tell whether these were still learning.
     """
     from moviestrip.papers.claims import judge_claims
+    from moviestrip.papers.layout import counts_data
     from moviestrip.papers.resamples import Resamples
-    from moviestrip.papers.table import build_table, counts_data
+    from moviestrip.papers.table import build_table
     from moviestrip.papers.worlds import Setting
 
     setting = Setting.of(job.settings.config())

@@ -34,8 +34,8 @@ class Job:
         write_table(path, frame, schema)
         self.record(path, schema.name, inputs)
 
-    def record(self, path: Path, stage: str, inputs: Mapping[str, Path]) -> None:
-        write_provenance(path, stage, inputs, self.settings.read)
+    def record(self, outputs: Path | Sequence[Path], stage: str, inputs: Mapping[str, Path]) -> None:
+        write_provenance(outputs, stage, inputs, self.settings.read)
 
     def frames_of(self, videos: pd.DataFrame) -> Callable[[str], Iterator]:
         """From a video's id to its decoded frames."""
