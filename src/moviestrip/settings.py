@@ -114,10 +114,17 @@ class StageSettings:
         for key in keys:
             section, _, inner = key.partition(".")
             value = self._values[section]
-            if not inner and section in CAPTIONS:
-                value = {**value, **dict.fromkeys(CAPTIONS[section], NOT_HANDED_OVER)}
-            chosen[section] = {**chosen.get(section, {}), inner: value[inner]} if inner else value
+            if inner:  # of `dataset_settings`, one dataset
+                found = _without_captions(section.removesuffix("_settings"), value[inner])
+                chosen[section] = {**chosen.get(section, {}), inner: found}
+            else:
+                chosen[section] = _without_captions(section, value)
         return json.dumps(chosen, sort_keys=True, separators=(",", ":"))
+
+
+def _without_captions(kind: str, value: Any) -> Any:
+    captions = CAPTIONS.get(kind, ())
+    return {**value, **dict.fromkeys(captions, NOT_HANDED_OVER)} if captions else value
 
 
 class _PartOfConfig(Config):

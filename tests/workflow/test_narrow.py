@@ -28,8 +28,7 @@ CONFIG = {
     "fetch": {"shard_videos": 2},
 }
 PAGES = {
-    "table hmmr-2",
-    "table hmmr-4",
+    "tables",
     "claims",
     "smoothing",
     "difficulty",
@@ -79,7 +78,7 @@ def planned(place: Path) -> dict[str, str]:
 
 
 def of_model(name: str, trained: bool = True) -> set[str]:
-    return {f"{rule} {name}" for rule in (["train"] if trained else []) + ["predict", "evaluate"]}
+    return {f"{rule} {name}" for rule in (["train"] if trained else []) + ["predict"]}
 
 
 def test_videos_added_make_new_shards_and_what_learns_from_them(place: Path):
@@ -92,7 +91,7 @@ def test_videos_added_make_new_shards_and_what_learns_from_them(place: Path):
     new = {f"{stage} found found-000{shard}" for stage in stages for shard in (2, 3)}
     new |= {f"features blazepose-full found found-000{shard}" for shard in (2, 3)}
     whole = {"all_labels found", "all_features blazepose-full found", "contact_sheet found", "people_sheet found",
-             "funnel", "table hmmr-1"}  # fmt: skip
+             "funnel", "statistics"}  # fmt: skip
     assert set(jobs) == new | whole | of_model("contextual-instavariety") | PAGES
     assert "plan/found/found-0002.json" in jobs["fetch found found-0002"]
     assert "complete/features/blazepose-full/found.done" in jobs["train contextual-instavariety"]
@@ -111,13 +110,13 @@ def test_one_variants_learning_rate_trains_that_variant_and_those_that_start_fro
 
 def test_a_variant_added_is_trained_and_nothing_else(place: Path):
     change_yaml(place / "own.yaml", variants=[*CONFIG["variants"], "contextual-no-dynamics"])
-    assert set(planned(place)) == of_model("contextual-no-dynamics") | PAGES | {"table hmmr-1"}
+    assert set(planned(place)) == of_model("contextual-no-dynamics") | PAGES | {"statistics"}
 
 
 @pytest.mark.parametrize(
     ("keys", "jobs"),
     [
-        ({"evaluation": {"bootstrap_samples": 51}}, PAGES - {"overlays"} | {"table hmmr-1"}),
+        ({"evaluation": {"bootstrap_samples": 51}}, PAGES - {"overlays"} | {"statistics"}),
         (
             {
                 "fetch": {"shard_videos": 2, "seconds_between_requests": 7, "hosts_at_once": 2, "attempts": 9},
@@ -143,4 +142,4 @@ def test_titles_are_for_pages_alone(place: Path):
     """Nothing is fetched, detected, trained or scored again because of a better title or a licence looked up."""
     change_yaml(place / "config/datasets/found.yaml", title="Videos that we found", licence="each its poster's")
     change_yaml(place / "config/variants/contextual-instavariety.yaml", title="Ours, more data")
-    assert set(planned(place)) == PAGES - {"overlays"} | {"funnel", "table hmmr-1"}
+    assert set(planned(place)) == PAGES - {"overlays"} | {"funnel", "statistics"}

@@ -127,7 +127,7 @@ def test_deleted_files_of_shards_are_made_again(finished: Path, snakemake: Run):
 
 def test_a_changed_key_reruns_only_its_readers(finished: Path, snakemake: Run):
     dry = snakemake(finished, "--cores", "1", "-n", "--config", "evaluation={bootstrap_samples: 51}")
-    assert jobs(dry.stdout) == {"table", "claims", "smoothing", "difficulty", "report"}
+    assert jobs(dry.stdout) == {"statistics", "tables", "claims", "smoothing", "difficulty", "report"}
 
 
 def test_the_chain_from_a_table_reaches_the_videos(finished: Path):

@@ -87,7 +87,6 @@ wildcard_constraints:
     variant="|".join(VARIANTS) or "-",
     shard=r"[a-z0-9-]+-\d{4}",
     seed=r"\d+",
-    table=r"[a-z]+-\d+",
 
 
 def settings(*keys):
@@ -169,10 +168,6 @@ def for_each(kind, datasets):
         f"{ROOT}/{kind}/{{{{variant}}}}/seed-{{{{seed}}}}/{{dataset}}.parquet",
         dataset=datasets,
     )
-
-
-def for_each_scored(kind):
-    return for_each(kind, TEST_DATASETS)
 
 
 @cache

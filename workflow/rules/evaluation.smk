@@ -1,31 +1,12 @@
-# Scores a clip, and the papers' tables beside the printed numbers.
+# The papers' tables beside the printed numbers, and what follows from them.
+from moviestrip.papers.layout import counts_data
 from moviestrip.papers.smoothing import smoothed_baselines, tables_beside_smoothing
 
+# HMMR's first table counts what is in the datasets; the others compare models.
+COUNTING = [name for name in CONFIG.tables if counts_data(*name.rsplit("-", 1))]
+COMPARING = [name for name in CONFIG.tables if name not in COUNTING]
 SMOOTHED = smoothed_baselines(VARIANTS)
 SMOOTHING = [f"{ROOT}/smoothing.csv"] if SMOOTHED and TEST_DATASETS else []
-
-
-rule evaluate:
-    input:
-        predictions=for_each_scored("predictions"),
-        labels=all_labels(TEST_DATASETS),
-        body=f"{ROOT}/body.json",
-    output:
-        for_each_scored("scores"),
-    log:
-        f"{ROOT}/logs/evaluate/{{variant}}/seed-{{seed}}.log",
-    conda:
-        "../../envs/evaluation.yaml"
-    params:
-        settings=settings(
-            "evaluation.protocol",
-            "body",
-            *(f"dataset_settings.{name}" for name in TEST_DATASETS),
-            "variant.frame_stride",
-        ),
-    shell:
-        "moviestrip evaluate {wildcards.variant} {wildcards.seed} {SCORED} --run {ROOT}"
-        " --settings {params.settings:q} 2> {log}"
 
 
 TABLE_SETTINGS = (
@@ -46,16 +27,9 @@ TABLE_SETTINGS = (
 )
 
 
-def table_inputs(wildcards):
-    """HMMR's first table counts data; every other table compares models."""
-    if wildcards.table == "hmmr-1":
-        return shard_files("clips", DATASETS) + verdicts(DATASETS)
-    return scores_behind([wildcards.table])
-
-
 def scores_behind(names):
     """Scores of every variant, and of the forecasts in some tables."""
-    compared = [name for name in names if name != "hmmr-1"]
+    compared = [name for name in names if name not in COUNTING]
     scores = expand(
         f"{ROOT}/scores/{{variant}}/seed-{{seed}}/{{dataset}}.parquet",
         variant=VARIANTS if compared else [],
@@ -65,28 +39,48 @@ def scores_behind(names):
     return scores + forecast_files("forecast_scores", compared)
 
 
-def table_settings(wildcards):
-    """TCMR's fourth table also says how many frames each model is shown."""
-    shown = ("variant_settings", "scale.clip_frames")
-    return settings(*TABLE_SETTINGS, *(shown if wildcards.table == "tcmr-4" else ()))(
-        wildcards
-    )
+def table_files(names):
+    return [str(RUN.table(name, suffix)) for name in names for suffix in TABLE_SUFFIXES]
 
 
-rule table:
+rule statistics:
     input:
-        table_inputs,
+        shard_files("clips", DATASETS) + verdicts(DATASETS),
     output:
-        expand(f"{ROOT}/tables/{{{{table}}}}.{{suffix}}", suffix=TABLE_SUFFIXES),
+        table_files(COUNTING),
     log:
-        f"{ROOT}/logs/table/{{table}}.log",
+        f"{ROOT}/logs/statistics.log",
     localrule: True
     conda:
         "../../envs/evaluation.yaml"
     params:
-        settings=table_settings,
+        settings=settings(*TABLE_SETTINGS),
     shell:
-        "moviestrip table {wildcards.table} --run {ROOT} --settings {params.settings:q} 2> {log}"
+        "moviestrip table {COUNTING} --run {ROOT} --settings {params.settings:q} 2> {log}"
+
+
+rule tables:
+    input:
+        scores_behind(COMPARING),
+    output:
+        table_files(COMPARING),
+    log:
+        f"{ROOT}/logs/tables.log",
+    localrule: True
+    conda:
+        "../../envs/evaluation.yaml"
+    params:
+        # TCMR's fourth table also says how many frames each model is shown.
+        settings=settings(
+            *TABLE_SETTINGS,
+            *(
+                ("variant_settings", "scale.clip_frames")
+                if "tcmr-4" in COMPARING
+                else ()
+            ),
+        ),
+    shell:
+        "moviestrip table {COMPARING} --run {ROOT} --settings {params.settings:q} 2> {log}"
 
 
 rule claims:

@@ -39,7 +39,8 @@ rule forecast:
         body=f"{ROOT}/body.json",
         labels=lambda wildcards: all_labels([wildcards.dataset]),
     output:
-        f"{ROOT}/forecasts/{{row}}/seed-{{seed}}/{{dataset}}.parquet",
+        forecasts=f"{ROOT}/forecasts/{{row}}/seed-{{seed}}/{{dataset}}.parquet",
+        scores=f"{ROOT}/forecast_scores/{{row}}/seed-{{seed}}/{{dataset}}.parquet",
     log:
         f"{ROOT}/logs/forecast/{{row}}/seed-{{seed}}/{{dataset}}.log",
     wildcard_constraints:
@@ -49,28 +50,13 @@ rule forecast:
         "../../envs/training.yaml"
     params:
         settings=forecast_settings(
-            "world", "body", "compute.device", "features.backbone"
+            "world",
+            "body",
+            "compute.device",
+            "features.backbone",
+            "evaluation.protocol",
+            "evaluation.dtw",
         ),
     shell:
-        "moviestrip forecast {wildcards.row} {wildcards.seed} --dataset {wildcards.dataset} --run {ROOT}"
-        " --settings {params.settings:q} 2> {log}"
-
-
-rule evaluate_forecasts:
-    input:
-        forecasts=f"{ROOT}/forecasts/{{row}}/seed-{{seed}}/{{dataset}}.parquet",
-        labels=lambda wildcards: all_labels([wildcards.dataset]),
-    output:
-        f"{ROOT}/forecast_scores/{{row}}/seed-{{seed}}/{{dataset}}.parquet",
-    log:
-        f"{ROOT}/logs/evaluate_forecasts/{{row}}/seed-{{seed}}/{{dataset}}.log",
-    wildcard_constraints:
-        row="|".join([*VARIANTS, *BASELINES]),
-        dataset="|".join(DATASETS) or "-",
-    conda:
-        "../../envs/evaluation.yaml"
-    params:
-        settings=settings("world", "evaluation.protocol", "evaluation.dtw"),
-    shell:
-        "moviestrip evaluate-forecasts {wildcards.row} {wildcards.seed} --dataset {wildcards.dataset} --run {ROOT}"
+        "moviestrip forecast {wildcards.row} {wildcards.seed} --dataset {wildcards.dataset} --score --run {ROOT}"
         " --settings {params.settings:q} 2> {log}"

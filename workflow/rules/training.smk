@@ -1,4 +1,4 @@
-# Models, one a variant and seed, and their predictions. A variant with `weights_of` predicts with another's model.
+# Models, one a variant and seed, their predictions and the scores of these. A variant with `weights_of` predicts with another's model.
 
 
 def checkpoint_of(name, seed):
@@ -134,7 +134,8 @@ rule predict:
         labels=all_labels(PREDICTED_DATASETS),
         features=lambda wildcards: predicted_features(wildcards.variant),
     output:
-        for_each("predictions", PREDICTED_DATASETS),
+        predictions=for_each("predictions", PREDICTED_DATASETS),
+        scores=for_each("scores", TEST_DATASETS),
     log:
         f"{ROOT}/logs/predict/{{variant}}/seed-{{seed}}.log",
     conda:
@@ -151,7 +152,8 @@ rule predict:
             "evaluation.gaussian_sigma_frames",
             "evaluation.one_euro_minimum_cutoff_hz",
             "evaluation.one_euro_beta",
+            *(f"dataset_settings.{name}" for name in TEST_DATASETS),
         ),
     shell:
-        "moviestrip predict {wildcards.variant} {wildcards.seed} {PREDICTED} --run {ROOT}"
+        "moviestrip predict {wildcards.variant} {wildcards.seed} {PREDICTED} --score --run {ROOT}"
         " --settings {params.settings:q} 2> {log}"

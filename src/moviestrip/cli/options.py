@@ -16,6 +16,7 @@ Shard = Annotated[str, typer.Argument(help="Name of a planned shard, such as stu
 Variant = Annotated[str, typer.Argument(help="Name of a file in config/variants.")]
 Seed = Annotated[int, typer.Argument(help="Training seed.")]
 TableName = Annotated[str, typer.Argument(help="Paper and number, such as hmmr-2.")]
+TableNames = Annotated[list[str], typer.Argument(metavar="NAME...", help="Papers and numbers, such as hmmr-2.")]
 Datasets = Annotated[
     list[str] | None,
     typer.Option("--dataset", help="May be given several times. [default: all the configuration has for this stage]"),

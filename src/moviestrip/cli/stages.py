@@ -17,7 +17,7 @@ from moviestrip.cli.options import (
     Seed,
     SettingsJson,
     Shard,
-    TableName,
+    TableNames,
     Variant,
     config_folder,
     configuration,
@@ -254,12 +254,17 @@ def predict(
     variant: Variant,
     seed: Seed,
     dataset: Datasets = None,
+    score: Annotated[bool, typer.Option("--score", help="Then do what `evaluate` does.")] = False,
     run: Run = None,
     settings: SettingsJson = None,
     config: ConfigFiles = None,
 ) -> None:
     """Predict the validation and test clips of some datasets."""
     stages.predict(job_of(run, settings, config, variant=variant), variant, seed, dataset)
+    if score:
+        job = job_of(run, settings, config, variant=variant)
+        scored = [name for name in job.scored_datasets() if not dataset or name in dataset]
+        stages.evaluate(job, variant, seed, scored)
 
 
 @app.command(rich_help_panel="Stages")
@@ -292,6 +297,7 @@ def forecast(
     row: ForecastRow,
     seed: Seed,
     dataset: Datasets = None,
+    score: Annotated[bool, typer.Option("--score", help="Then do what `evaluate-forecasts` does.")] = False,
     run: Run = None,
     settings: SettingsJson = None,
     config: ConfigFiles = None,
@@ -300,6 +306,8 @@ def forecast(
     from moviestrip.papers.worlds import BASELINES
 
     stages.forecast(job_of(run, settings, config, variant=BASELINES.get(row, row)), row, seed, dataset)
+    if score:
+        stages.evaluate_forecasts(job_of(run, settings, config), row, seed, dataset)
 
 
 @app.command("evaluate-forecasts", rich_help_panel="Stages")
@@ -322,9 +330,9 @@ def real_check(run: Run = None, settings: SettingsJson = None, config: ConfigFil
 
 
 @app.command(rich_help_panel="Stages")
-def table(name: TableName, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
-    """Write one of the papers' tables as CSV, Markdown, LaTeX and HTML."""
-    stages.table(job_of(run, settings, config), name)
+def table(name: TableNames, run: Run = None, settings: SettingsJson = None, config: ConfigFiles = None) -> None:
+    """Write the papers' tables as CSV, Markdown, LaTeX and HTML."""
+    stages.table(job_of(run, settings, config), *name)
 
 
 @app.command(rich_help_panel="Stages")

@@ -20,6 +20,7 @@ from moviestrip.config import (
 from moviestrip.layout import RunFolder
 from moviestrip.papers.figures import figure_named, figures_of, seeds_of
 from moviestrip.papers.forecasts import forecasts_of
+from moviestrip.papers.layout import counts_data
 from moviestrip.papers.smoothing import smoothed_baselines
 from moviestrip.papers.worlds import BASELINES, MOTIONS, Setting
 
@@ -28,8 +29,8 @@ TABLE_SUFFIXES = ("csv", "md", "tex", "html")
 # In the order in which a run goes through them.
 STAGES = (
     "body", "motions", "render", "fetch", "annotate", "detect", "shots", "track", "curate", "key-frames", "appearance",
-    "label", "import-features", "features", "occluded-features", "motion-prior", "train", "predict", "evaluate",
-    "forecast", "evaluate-forecasts", "real-check", "table", "claims", "smoothing", "difficulty", "contact-sheet",
+    "label", "import-features", "features", "occluded-features", "motion-prior", "train", "predict",
+    "forecast", "real-check", "statistics", "tables", "claims", "smoothing", "difficulty", "contact-sheet",
     "people-sheet", "funnel", "overlays", "figure", "report",
 )  # fmt: skip
 
@@ -163,26 +164,22 @@ class Workload:
             for variant in self.variants:
                 predictions = [run.predictions(variant, seed, dataset) for dataset in self.predicted]
                 scores = [run.scores(variant, seed, dataset) for dataset in self.scored]
-                yield from [self._job("predict", variant, name, predictions)] if predictions else []
-                yield from [self._job("evaluate", variant, name, scores)] if scores else []
-        for kind, stage in (("forecasts", "forecast"), ("forecast_scores", "evaluate-forecasts")):
-            for row, seed, dataset in self._forecasts(kind):
-                output = getattr(run, kind)(row, seed, dataset)
-                yield self._job(stage, row, f"seed-{seed}/{dataset}", [output])
+                yield from [self._job("predict", variant, name, predictions + scores)] if predictions else []
+        for row, seed, dataset in self._forecasts():
+            files = [run.forecasts(row, seed, dataset), run.forecast_scores(row, seed, dataset)]
+            yield self._job("forecast", row, f"seed-{seed}/{dataset}", files)
 
-    def _forecasts(self, kind: str) -> list[tuple[str, int, str]]:
+    def _forecasts(self) -> list[tuple[str, int, str]]:
         """The (row, seed, dataset) that tables and figures read, and those that these are made from."""
         config = self.config
         wanted = forecasts_of(config.tables, config.world, self.scored, self.variants, config.training_seeds)
-        kinds = {"forecast_scores", kind}
         for name in self.figures():
             figure = figure_named(name)
-            if kinds & set(figure.reads):
+            if {"forecasts", "forecast_scores"} & set(figure.reads):
                 rows = [(row, seed) for row in figure.rows_in(self.setting) for seed in seeds_of(row, self.setting)]
                 wanted += [(*row, dataset) for row in rows for dataset in figure.datasets_in(self.setting)]
-        if kind == "forecasts":
-            repeated = [each for each in wanted if each[0] == "constant-hallucinated"]
-            wanted += [(BASELINES[row] or row, seed, dataset) for row, seed, dataset in repeated]
+        repeated = [each for each in wanted if each[0] == "constant-hallucinated"]
+        wanted += [(BASELINES[row] or row, seed, dataset) for row, seed, dataset in repeated]
         return list(dict.fromkeys(wanted))
 
     @cached_property
@@ -194,8 +191,11 @@ class Workload:
 
     def _of_pages(self) -> Iterator[PlannedJob]:
         run = self.run
-        for table in self.config.tables:
-            yield self._job("table", table, "", [run.table(table, suffix) for suffix in TABLE_SUFFIXES])
+        counting = [name for name in self.config.tables if counts_data(*name.rsplit("-", 1))]
+        comparing = [name for name in self.config.tables if name not in counting]
+        for stage, tables in (("statistics", counting), ("tables", comparing)):
+            files = [run.table(table, suffix) for table in tables for suffix in TABLE_SUFFIXES]
+            yield from [self._job(stage, "", "", files)] if files else []
         yield self._job("claims", "", "", [run.claims])
         if self.scored and smoothed_baselines(self.variants):
             yield self._job("smoothing", "", "", [run.smoothing])
