@@ -1,4 +1,4 @@
-"""Networks written in LiteRT's file format, which runs them on one thread in half torch's time or less."""
+"""Networks written in LiteRT's file format, which runs them on one thread in about half torch's time."""
 
 from collections.abc import Sequence
 
