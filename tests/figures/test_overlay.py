@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from moviestrip.errors import FatalError
 from moviestrip.figures import overlay
+from moviestrip.world.rasterise import render_mesh
 
 CAMERAS = st.tuples(st.floats(0.5, 1.5), st.floats(-0.4, 0.4), st.floats(-0.4, 0.4))
 
@@ -58,6 +59,24 @@ def test_the_mesh_covers_what_it_should(box):
     assert (rows.min(), rows.max()) == pytest.approx((0.9 * np.array([-0.8, 0.8]) + 1) * 112, abs=1.2)
 
 
+@pytest.mark.parametrize("place", [(0.0, 0.0), (0.9, 0.1), (-0.8, -0.7), (3.0, 0.0)])
+def test_nothing_of_a_mesh_lies_outside_its_window(box, place):
+    vertices, _ = box.forward(None, None, overlay.camera_translation(np.array([0.9, *place])))
+    grey = np.full((64, 64, 3), 120, np.uint8)
+    colours = np.broadcast_to([0.6, 0.7, 0.8], vertices.shape)
+    _, coverage, _ = render_mesh(vertices, box.faces, colours, overlay.panel_intrinsics(64), 64, 64)
+    left, top, right, bottom = overlay.window_of(vertices, 64)
+    changed = (overlay.lay_mesh(grey, vertices, box.faces) != grey).any(-1)
+    assert np.array_equal(changed, coverage > 0)
+    assert coverage[top:bottom, left:right].sum() == coverage.sum()
+    assert (right - left) * (bottom - top) < 64 * 64 / 2
+
+
+def test_a_mesh_that_reaches_behind_the_camera_may_touch_the_whole_panel(box):
+    vertices, _ = box.forward(None, None, np.zeros(3))
+    assert overlay.window_of(vertices, 64) == (0, 0, 64, 64)
+
+
 def test_from_the_side_depth_becomes_width(box):
     camera = np.array([0.9, 0.3, 0.1])
     vertices, _ = box.forward(None, None, overlay.camera_translation(camera))
@@ -73,11 +92,9 @@ def test_from_the_side_depth_becomes_width(box):
 def test_frames_have_four_panels(box):
     vertices, _ = box.forward(None, None, overlay.camera_translation(np.tile([0.9, 0, 0], (2, 1))))
     frames = np.full((2, 256, 256, 3), 90, np.uint8)
-    pictures = list(
-        overlay.overlay_frames(
-            frames, np.full((2, 2), 128.0), np.ones(2), np.zeros((2, 25, 3)), vertices, box.faces, panel_px=64
-        )
-    )
+    boxes = (np.full((2, 2), 128.0), np.ones(2))
+    seen = overlay.seen_frames(frames, *boxes, np.zeros((2, 25, 3)), panel_px=64)
+    pictures = list(overlay.overlay_frames(seen, vertices, box.faces))
     assert [picture.shape for picture in pictures] == [(64, 256, 3)] * 2
     assert (pictures[0][:, :128] == 90).all()
     assert (pictures[0][32, 160] != 90).any()

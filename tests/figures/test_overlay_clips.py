@@ -129,4 +129,14 @@ def test_clips_that_a_variant_lacks_are_passed_over(run, box):
 def test_labels_and_predictions_must_meet(run, box):
     labels, predictions = label_rows("a"), prediction_rows("a").assign(frame=lambda rows: rows.frame + 100)
     with pytest.raises(FatalError, match="both labelled and predicted"):
-        list(overlay_clips.overlay_of_clip(labels, predictions, iter([]), box))
+        overlay_clips.overlays_of_clip(labels, [predictions], iter([]), box)
+
+
+def test_predictions_of_other_frames_are_shown_on_their_own_frames(box):
+    labels, predictions = label_rows("a"), prediction_rows("a")
+    frames = np.arange(FRAMES + 3)[:, None, None, None] * 10 + np.zeros((96, 96, 3))  # frame n of the clip is 30 + 10 n
+    some = [predictions, predictions[predictions.frame.isin([2, 5, 9])].sample(frac=1, random_state=0)]
+    whole, part = map(list, overlay_clips.overlays_of_clip(labels, some, iter(frames.astype(np.uint8)), box))
+    assert [int(picture[96, 96, 0]) for picture in whole] == [30 + 10 * frame for frame in range(FRAMES)]
+    assert [int(picture[96, 96, 0]) for picture in part] == [50, 80, 120]
+    assert all(np.array_equal(each, whole[frame]) for each, frame in zip(part, [2, 5, 9], strict=True))

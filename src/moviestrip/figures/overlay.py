@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from moviestrip import skeleton
 from moviestrip.errors import FatalError
 from moviestrip.figures.draw import MESH, Picture, draw_skeleton
-from moviestrip.world.rasterise import Light, render_mesh, shade, vertex_normals
+from moviestrip.world.rasterise import NEAR_M, Light, render_mesh, shade, vertex_normals
 
 CROP_PX = 224
 FOCAL_PX = 5000.0  # the papers' stand-in for weak perspective: so long that depth barely changes size
@@ -71,18 +71,33 @@ def lay_mesh(
     opacity: float = 1.0,
 ) -> Picture:
     """The square picture with a lit mesh over it; `vertices_camera` in metres before the stand-in camera."""
-    size_px = picture.shape[0]
     colours = np.broadcast_to(np.array(MESH) / 255, vertices_camera.shape)
     lit = shade(vertex_normals(vertices_camera, faces), colours, LIGHT, UP_IN_CAMERA)
-    rgb, coverage, _ = render_mesh(vertices_camera, faces, lit, panel_intrinsics(size_px), size_px, size_px)
-    laid = opacity * rgb.astype(np.float32) + picture * (1 - opacity * coverage[..., None])
-    return np.round(laid).clip(0, 255).astype(np.uint8)
+    left, top, right, bottom = window_of(vertices_camera, picture.shape[0])
+    intrinsics_px = panel_intrinsics(picture.shape[0]) - [0, 0, left, top]
+    rgb, coverage, _ = render_mesh(vertices_camera, faces, lit, intrinsics_px, right - left, bottom - top)
+    result = picture.copy()
+    behind = picture[top:bottom, left:right] * (1 - opacity * coverage[..., None])
+    result[top:bottom, left:right] = np.round(opacity * rgb.astype(np.float32) + behind).clip(0, 255)
+    return result
+
+
+def window_of(vertices_camera: Float[np.ndarray, "vertices 3"], size_px: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the pixels of a square panel that a mesh before the stand-in camera can touch."""
+    x, y, z = np.ascontiguousarray(vertices_camera.T)
+    if z.min() < NEAR_M:  # what is cut off there may reach anywhere
+        return 0, 0, size_px, size_px
+    focal_x, focal_y, centre_x, centre_y = panel_intrinsics(size_px)
+    ends = [(place.min(), place.max()) for place in (focal_x * x / z + centre_x, focal_y * y / z + centre_y)]
+    (left, right), (top, bottom) = np.clip(np.array(ends) + np.array([-1, 2]), 0, size_px).astype(int).tolist()
+    return left, top, right, bottom
 
 
 def seen_from_side(vertices_camera: Float[np.ndarray, "vertices 3"]) -> Float[np.ndarray, "vertices 3"]:
     """The mesh turned a quarter about the vertical through its middle, and centred in the panel."""
-    middle = (vertices_camera.min(0) + vertices_camera.max(0)) / 2
-    x, y, z = (vertices_camera - middle).T
+    axes = np.ascontiguousarray(vertices_camera.T)  # a minimum along rows is quick, across them it is not
+    middle = (axes.min(1) + axes.max(1)) / 2
+    x, y, z = axes - middle[:, None]
     return np.stack([z, y + middle[1], -x + middle[2]], -1)
 
 
@@ -93,35 +108,39 @@ def side_background(size_px: int) -> Picture:
     return np.broadcast_to(np.round(column), (size_px, size_px, 3)).astype(np.uint8)
 
 
-def overlay_frame(
-    crop: Picture,
-    keypoints_px: Float[np.ndarray, "joints 3"],
-    vertices_camera: Float[np.ndarray, "vertices 3"],
-    faces: Int[np.ndarray, "faces 3"],
-    names: tuple[str, ...] = skeleton.HMMR_25,
+def seen_panels(
+    crop: Picture, keypoints_px: Float[np.ndarray, "joints 3"], names: tuple[str, ...] = skeleton.HMMR_25
 ) -> Picture:
-    """The four panels, (size, 4 size, 3): input, skeleton, mesh on the person, mesh from the side."""
-    panels = (
-        crop,
-        draw_skeleton(crop, keypoints_px, names),
-        lay_mesh(crop, vertices_camera, faces, opacity=0.92),
-        lay_mesh(side_background(crop.shape[0]), seen_from_side(vertices_camera), faces),
-    )
-    return np.concatenate(panels, axis=1)
+    """The panels that no prediction changes, (size, 2 size, 3): input and skeleton."""
+    return np.concatenate([crop, draw_skeleton(crop, keypoints_px, names)], axis=1)
 
 
-def overlay_frames(
+def predicted_panels(
+    crop: Picture, vertices_camera: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"]
+) -> Picture:
+    """The other two, (size, 2 size, 3): mesh on the person, mesh from the side."""
+    on_person = lay_mesh(crop, vertices_camera, faces, opacity=0.92)
+    from_side = lay_mesh(side_background(crop.shape[0]), seen_from_side(vertices_camera), faces)
+    return np.concatenate([on_person, from_side], axis=1)
+
+
+def seen_frames(
     frames: Iterable[Picture],
     boxes_center_px: Float[np.ndarray, "frames 2"],
     boxes_scale: Float[np.ndarray, " frames"],
     keypoints: Float[np.ndarray, "frames 25 3"],
-    vertices: Iterable[Float[np.ndarray, "vertices 3"]],
-    faces: Int[np.ndarray, "faces 3"],
     panel_px: int = 192,
 ) -> Iterator[Picture]:
-    """Overlay frames of a clip from its source frames, boxes, source-pixel keypoints and placed meshes."""
-    rows = zip(frames, boxes_center_px, boxes_scale, keypoints, vertices, strict=True)
-    for frame, center_px, scale, points, placed in rows:
+    """`seen_panels` of a clip from its source frames, boxes and source-pixel keypoints."""
+    for frame, center_px, scale, points in zip(frames, boxes_center_px, boxes_scale, keypoints, strict=True):
         crop = crop_frame(frame, center_px, float(scale), panel_px)
-        in_panel = keypoints_in_panel(points, center_px, float(scale), panel_px)
-        yield overlay_frame(crop, in_panel, np.asarray(placed, np.float64), faces)
+        yield seen_panels(crop, keypoints_in_panel(points, center_px, float(scale), panel_px))
+
+
+def overlay_frames(
+    seen: Iterable[Picture], vertices: Iterable[Float[np.ndarray, "vertices 3"]], faces: Int[np.ndarray, "faces 3"]
+) -> Iterator[Picture]:
+    """Overlay frames, (size, 4 size, 3), of a clip from its `seen_panels` and placed meshes."""
+    for panels, placed in zip(seen, vertices, strict=True):
+        crop = panels[:, : panels.shape[0]]
+        yield np.concatenate([panels, predicted_panels(crop, np.asarray(placed, np.float64), faces)], axis=1)

@@ -5,7 +5,7 @@ Reads the labels, clips, videos and predictions of a run. Writes `figures/overla
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from moviestrip.body.load import Body
 from moviestrip.errors import FatalError
 from moviestrip.figures.contact_sheet import NO_PICTURES, frames_at, frames_of_dataset, is_paper, of_shards
 from moviestrip.figures.draw import Picture, draw_caption
-from moviestrip.figures.overlay import camera_translation, overlay_frames
+from moviestrip.figures.overlay import camera_translation, overlay_frames, seen_frames
 from moviestrip.figures.video import write_video
 from moviestrip.layout import RunFolder
 from moviestrip.progress import track
@@ -24,6 +24,7 @@ from moviestrip.storage import atomic_directory, write_json
 
 INDEX = "overlays.json"
 MAXIMUM_FRAMES = 64
+QUALITY = 26  # of their encoding, see `write_video`
 FRAMES_AT_ONCE = 16  # meshes in memory: 16 x 14,000 vertices
 
 
@@ -64,45 +65,51 @@ def render_overlays(
     """Write `figures/overlays/` of a run and return its list; clips without a prediction everywhere are passed over."""
     with atomic_directory(run.figures / "overlays") as folder:
         overlays: list[Overlay] = []
-        predictions = {
-            (variant, dataset): tables.read_table(run.predictions(variant, seed, dataset), tables.PREDICTIONS)
-            for variant in variants
-            for dataset in datasets
-        }
-        clips = choose_clips(_predicted_clips(run, datasets, predictions), count)
-        labels = {name: of_shards(run, "labels", name, tables.LABELS) for name in set(clips.dataset)}
-        videos = {name: frames_of_dataset(run, name) for name in set(clips.dataset)}
-        jobs = [(clip, variant) for clip in clips.to_dict("records") for variant in variants]
-        for clip, variant in track(jobs, "overlay clips"):
+        clips = choose_clips(_predicted_clips(run, datasets, variants, seed), count)
+        for clip in clips.to_dict("records"):
             dataset, clip_id, fps = str(clip["dataset"]), str(clip["clip_id"]), float(clip["fps"])
-            rows = _of_clip(labels[dataset], clip_id)
-            predicted = _of_clip(predictions[variant, dataset], clip_id)
-            pictures = overlay_of_clip(rows, predicted, videos[dataset](str(clip["video_id"])), body)
-            file = f"{clip_id}-{variant}.mp4"
-            n_frames = write_video(folder / file, pictures, fps, quality=27)
-            overlays.append(Overlay(clip_id, dataset, str(clip["action"]), variant, file, fps, n_frames))
+            labels = _of_clip(of_shards(run, "labels", dataset, tables.LABELS), clip_id)
+            predicted = [
+                _of_clip(tables.read_table(run.predictions(variant, seed, dataset), tables.PREDICTIONS), clip_id)
+                for variant in variants
+            ]
+            frames = frames_of_dataset(run, dataset)(str(clip["video_id"]))
+            drawn = zip(variants, overlays_of_clip(labels, predicted, frames, body), strict=True)
+            for variant, pictures in track(list(drawn), f"overlays of {clip_id}"):
+                file = f"{clip_id}-{variant}.mp4"
+                n_frames = write_video(folder / file, pictures, fps, quality=QUALITY)
+                overlays.append(Overlay(clip_id, dataset, str(clip["action"]), variant, file, fps, n_frames))
         write_json(folder / INDEX, [asdict(overlay) for overlay in overlays])
     return overlays
 
 
-def overlay_of_clip(
-    labels: pd.DataFrame, predictions: pd.DataFrame, frames: Iterator[Picture], body: Body
-) -> Iterator[Picture]:
-    """The overlay frames of one clip; rows of `labels` and `predictions` are joined on the frame."""
-    rows = labels.merge(predictions, on="frame", suffixes=("", "_predicted")).sort_values("frame").head(MAXIMUM_FRAMES)
-    if rows.empty:
+def overlays_of_clip(
+    labels: pd.DataFrame, predictions: Sequence[pd.DataFrame], frames: Iterator[Picture], body: Body
+) -> list[Iterator[Picture]]:
+    """The overlay frames of one clip, of each prediction of it: the video is read once, and what was seen drawn once.
+
+    Rows of `labels` and each of `predictions` are joined on the frame.
+    """
+    joined = [labels.merge(rows, on="frame", suffixes=("", "_predicted")) for rows in predictions]
+    shown = [rows.sort_values("frame").head(MAXIMUM_FRAMES) for rows in joined]
+    if any(rows.empty for rows in shown):
         raise FatalError("a clip to overlay has no frame that is both labelled and predicted; run `predict` again")
-    shown = frames_at(frames, rows.video_frame.to_list())
-    first = next(shown)
-    overlays = overlay_frames(
-        itertools.chain([first], shown),
-        tables.stack(rows.box_center_px),
-        rows.box_scale.to_numpy(),
-        tables.stack(rows.keypoints_2d, 25, 3),
-        _placed_meshes(rows, body),
-        body.faces,
+    seen = labels[labels.frame.isin(set().union(*(rows.frame for rows in shown)))].sort_values("frame")
+    pictures = frames_at(frames, seen.video_frame.to_list())
+    first = next(pictures)
+    panels = seen_frames(
+        itertools.chain([first], pictures),
+        tables.stack(seen.box_center_px),
+        seen.box_scale.to_numpy(),
+        tables.stack(seen.keypoints_2d, 25, 3),
     )
-    yield from (draw_caption(overlay, NO_PICTURES) for overlay in overlays) if is_paper(first) else overlays
+    by_frame, caption = dict(zip(seen.frame, panels, strict=True)), NO_PICTURES * is_paper(first)
+    return [_overlay(rows, by_frame, caption, body) for rows in shown]
+
+
+def _overlay(rows: pd.DataFrame, seen: Mapping[int, Picture], caption: str, body: Body) -> Iterator[Picture]:
+    overlays = overlay_frames((seen[frame] for frame in rows.frame), _placed_meshes(rows, body), body.faces)
+    yield from (draw_caption(overlay, caption) for overlay in overlays) if caption else overlays
 
 
 def _placed_meshes(rows: pd.DataFrame, body: Body) -> Iterator[np.ndarray]:
@@ -114,14 +121,13 @@ def _placed_meshes(rows: pd.DataFrame, body: Body) -> Iterator[np.ndarray]:
         yield from vertices
 
 
-def _predicted_clips(
-    run: RunFolder, datasets: Sequence[str], predictions: dict[tuple[str, str], pd.DataFrame]
-) -> pd.DataFrame:
+def _predicted_clips(run: RunFolder, datasets: Sequence[str], variants: Sequence[str], seed: int) -> pd.DataFrame:
     """Clips of the datasets that every variant has predicted: only those can be compared."""
     clips = pd.concat([of_shards(run, "clips", name, tables.CLIPS) for name in datasets], ignore_index=True)
     shared = set(clips.clip_id)
-    for variant in sorted({variant for variant, _ in predictions}):
-        shared &= {clip_id for name in datasets for clip_id in predictions[variant, name].clip_id}
+    for variant in variants:
+        paths = [run.predictions(variant, seed, dataset) for dataset in datasets]
+        shared &= set(tables.read_tables(paths, tables.PREDICTIONS, ["clip_id"]).clip_id)
     return clips[clips.clip_id.isin(shared)]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 from moviestrip.errors import FatalError
 from moviestrip.figures.draw import Picture
@@ -14,7 +15,7 @@ from moviestrip.storage import atomic_path
 from moviestrip.world.render import REPEATABLE
 
 
-def write_video(path: Path, frames: Iterable[Picture], fps: float = 25.0, quality: int = 25) -> int:
+def write_video(path: Path, frames: Iterable[Picture], fps: float = 25.0, quality: int = 24) -> int:
     """Encode RGB frames of even width and height as MP4, atomically; returns how many there were.
 
     `quality` is x264's constant rate factor: 18 looks lossless, 30 is rough.
@@ -28,9 +29,9 @@ def write_video(path: Path, frames: Iterable[Picture], fps: float = 25.0, qualit
 
 
 @contextlib.contextmanager
-def open_video(path: Path, fps: float = 25.0, quality: int = 25) -> Iterator[Callable[[Picture], None]]:
+def open_video(path: Path, fps: float = 25.0, quality: int = 24) -> Iterator[Callable[[Picture], None]]:
     """A function that adds a frame to a video, for frames that go to several files at once; see `write_video`."""
-    empty = True
+    empty, to_yuv = True, VideoReformatter()
     with (
         atomic_path(path) as partial,
         av.open(str(partial), "w", "mp4", options={"movflags": "+faststart", "fflags": "+bitexact"}) as file,
@@ -39,7 +40,7 @@ def open_video(path: Path, fps: float = 25.0, quality: int = 25) -> Iterator[Cal
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1  # slices of a threaded encoder depend on the machine
         stream.options = {
-            "crf": str(quality), "preset": "medium", "threads": "1", "flags": "+bitexact", **REPEATABLE
+            "crf": str(quality), "preset": "veryfast", "threads": "1", "flags": "+bitexact", **REPEATABLE
         }  # fmt: skip
 
         def add_frame(frame: Picture) -> None:
@@ -48,7 +49,7 @@ def open_video(path: Path, fps: float = 25.0, quality: int = 25) -> Iterator[Cal
                 stream.height, stream.width = _even_size(path, frame)
                 empty = False
             picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
-            file.mux(stream.encode(picture.reformat(format="yuv420p", threads=1)))
+            file.mux(stream.encode(to_yuv.reformat(picture, format="yuv420p", threads=1)))
 
         yield add_frame
         if empty:

@@ -4,7 +4,7 @@ Moments are evenly spaced and the temporal model is the one that the miniature w
 how it looks here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,6 @@ from moviestrip.tables import read_table, stack
 if TYPE_CHECKING:
     from moviestrip.body.load import Body
     from moviestrip.evaluation.real_videos import Calibrated, RealVideo
-    from moviestrip.figures.draw import Picture
     from moviestrip.figures.real_check import Shot
 
 MOMENTS = 3
@@ -97,9 +96,10 @@ def _moments(
 
     by_view = _clips_by_view(job, shown, truth)
     total = min(int(clip["n_frames"]) for clip in by_view.values())
-    captions = {}
-    for number, moment in enumerate(_evenly(MOMENTS, total)):
-        shots, keypoints = _shots(job, shown, by_view, moment)
+    moments, middle = _evenly(MOMENTS, total), total // 2
+    shots_at, captions = _shots(job, shown, by_view, {*moments, middle}), {}
+    for number, moment in enumerate(moments):
+        shots, keypoints = shots_at[moment]
         rows = [detected_row(shots, keypoints)]
         for variant in shown.predictions:
             meshes = [_meshes(shown.rows(clip["clip_id"], variant, [moment]), body)[0] for clip in by_view.values()]
@@ -113,18 +113,18 @@ def _moments(
             f"predict it; {NOT_RANKED_BY}. Neither was trained on this video."
         )
     turned = folder / f"{shown.name}-turned.png"
-    captions[turned.name] = _draw_turned(job, turned, shown, truth, by_view, titles, total // 2)
+    captions[turned.name] = _draw_turned(turned, shown, truth, by_view, titles, middle, shots_at[middle][0])
     return captions
 
 
 def _draw_turned(
-    job: Job,
     path: Path,
     shown: Shown,
     truth: "Calibrated",
     by_view: Mapping[str, dict],
     titles: Mapping[str, str],
     moment: int,
+    shots: "Sequence[Shot]",
 ) -> str:
     """One camera's bodies in all views: what is wrong in depth shows in the others."""
     from moviestrip.evaluation.real_videos import world_directions
@@ -134,7 +134,6 @@ def _draw_turned(
     from moviestrip.figures.strips import PREDICTED, Strip, strip_picture
     from moviestrip.skeleton import COMMON_14, indices_of
 
-    shots, _ = _shots(job, shown, by_view, moment)
     source, seen = 0, seen_12(truth.views)[:, moment : moment + 1]
     own = truth.cameras[source]
     agreed_m = truth.joints_m[moment][indices_of(PLACED_12, COMMON_14)]
@@ -195,16 +194,17 @@ def _over_time(job: Job, folder: Path, shown: Shown, body: "Body", titles: Mappi
 def _clip(job: Job, folder: Path, shown: Shown, body: "Body", titles: Mapping[str, str]) -> dict[str, str]:
     """The longest clip as a short video, by the last of the models."""
     from moviestrip.figures.contact_sheet import frames_of_dataset
-    from moviestrip.figures.overlay_clips import overlay_of_clip
+    from moviestrip.figures.overlay_clips import QUALITY, overlays_of_clip
     from moviestrip.figures.video import write_video
 
     clip, captions = _longest(shown), {}
     labels = shown.labels[shown.labels["clip_id"] == clip["clip_id"]]
-    for variant, predictions in shown.predictions.items():
-        frames = frames_of_dataset(job.run, shown.name)(clip["video_id"])
-        pictures = overlay_of_clip(labels, predictions[predictions["clip_id"] == clip["clip_id"]], frames, body)
+    predicted = [rows[rows["clip_id"] == clip["clip_id"]] for rows in shown.predictions.values()]
+    frames = frames_of_dataset(job.run, shown.name)(clip["video_id"])
+    overlays = overlays_of_clip(labels, predicted, frames, body)
+    for variant, pictures in zip(shown.predictions, overlays, strict=True):
         name = f"{shown.name}-{variant}.mp4"
-        count = write_video(folder / name, pictures, float(clip["fps"]), quality=27)
+        count = write_video(folder / name, pictures, float(clip["fps"]), quality=QUALITY)
         captions[name] = (
             f"{shown.name}, {titles[variant]}: the first {count} frames of its longest clip. From the left: the crop, "
             f"the detector's keypoints, the predicted body, and the body from the side, where errors of depth show."
@@ -221,18 +221,23 @@ def _clips_by_view(job: Job, shown: Shown, truth: "Calibrated") -> dict[str, dic
     return {name: found[name] for name in truth.names if name in found}
 
 
-def _shots(job: Job, shown: Shown, by_view: Mapping[str, dict], moment: int) -> "tuple[list[Shot], list[np.ndarray]]":
+def _shots(
+    job: Job, shown: Shown, by_view: Mapping[str, dict], moments: Collection[int]
+) -> "dict[int, tuple[list[Shot], list[np.ndarray]]]":
+    """At each moment what every camera saw, and the detector's keypoints there; each video is read once."""
     from moviestrip.figures.contact_sheet import frames_at, frames_of_dataset
     from moviestrip.figures.real_check import Shot
 
     frames_of = frames_of_dataset(job.run, shown.name)
-    shots, keypoints = [], []
+    found: dict[int, tuple[list[Shot], list[np.ndarray]]] = {moment: ([], []) for moment in sorted(moments)}
     for clip in by_view.values():
-        own = shown.labels[(shown.labels["clip_id"] == clip["clip_id"]) & (shown.labels["frame"] == moment)].iloc[0]
-        frame: Picture = next(frames_at(frames_of(clip["video_id"]), [int(own["video_frame"])]))
-        shots.append(Shot(frame, np.asarray(own["box_center_px"]), float(own["box_scale"])))
-        keypoints.append(np.asarray(own["keypoints_2d"]).reshape(25, 3))
-    return shots, keypoints
+        own = shown.labels[(shown.labels["clip_id"] == clip["clip_id"]) & shown.labels["frame"].isin(moments)]
+        own = own.sort_values("frame")
+        frames = frames_at(frames_of(clip["video_id"]), own["video_frame"].to_list())
+        for (shots, keypoints), frame, label in zip(found.values(), frames, own.to_dict("records"), strict=True):
+            shots.append(Shot(frame, np.asarray(label["box_center_px"]), float(label["box_scale"])))
+            keypoints.append(np.asarray(label["keypoints_2d"]).reshape(25, 3))
+    return found
 
 
 def _meshes(rows: pd.DataFrame, body: "Body") -> list[np.ndarray]:
