@@ -49,6 +49,21 @@ def drawn_trade_off(points: pd.DataFrame) -> str:
     return trade_off(points, ("HMMR", "VIBE"), x, y, {"filtered": "single-view", "absent": "vibe"})
 
 
+def test_of_many_models_only_some_are_named():
+    """Forty on a slope, each beaten by the one before, and one far off: what is beaten and not sought has no name."""
+    count = 40
+    crowd = pd.DataFrame({"label": [f"model-{index}" for index in range(count)], "family": "HMMR"})
+    crowd["x"], crowd["y"] = np.linspace(50, 60, count), np.linspace(60, 64, count)
+    crowd.loc[count - 1, ["x", "y"]] = 150, 140
+    ends = {f"{side}_{end}": crowd[side] for side in "xy" for end in ("low", "high")}
+    words = set(
+        words_of(trade_off(crowd.assign(**ends), ["HMMR"], Axis("x"), Axis("y"), {"model-7": "model-30"}, ["model-9"]))
+    )
+    assert words & set(crowd["label"]) == {"model-0", "model-7", "model-9", "model-30", "model-39"}
+    few = set(words_of(trade_off(crowd.assign(**ends).head(20), ["HMMR"], Axis("x"), Axis("y"), {})))
+    assert set(crowd["label"].head(20)) <= few
+
+
 def curves_of(rows: tuple[str, ...]) -> pd.DataFrame:
     keys = [(panel, warped, row, step) for panel in "pq" for warped in (False, True) for row in rows for step in (1, 5)]
     curves = pd.DataFrame(keys, columns=["panel", "dtw", "row", "horizon"])

@@ -1,6 +1,6 @@
 """Accuracy against smoothness: each model a point, its intervals a thin cross."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ LABEL_PT = 8.5
 NEAR_PT = 6.0  # farther from its point than this, a label needs a line to it
 NICE_STEPS = (1, 2, 5)
 PER_LABEL_IN = 0.05
+NAMED_ALL = 20  # of more models than this, only some are named
+APART = 0.1  # of the whole plot, to the nearest other model
 COLUMNS = ("label", "family", "x", "x_low", "x_high", "y", "y_low", "y_high")
 
 
@@ -35,28 +37,46 @@ def trade_off(
     x: Axis,
     y: Axis,
     filtered: Mapping[str, str],
+    sought: Collection[str] = (),
     name: str = "trade-off",
 ) -> str:
-    """SVG of points with names; lower left is better.
+    """SVG of points, `named` ones with their names; lower left is better.
 
     Args:
         points: one row a model, of `COLUMNS`.
         families: in the order of their colours.
         filtered: from a model to the one whose output it smooths; an arrow leads from the latter to it.
+        sought: models whose names somebody looks for.
     """
     if points.empty:
         raise FatalError(f"figure {name}: no model has both measures; evaluate one first")
     points = _within_reach(points.sort_values("label", ignore_index=True), x, y)
-    with drawing(7.2, 4.4 + PER_LABEL_IN * len(points)) as (figure, (axis,)):
+    names = named(points, filtered, sought)
+    with drawing(7.2, 4.4 + PER_LABEL_IN * len(names)) as (figure, (axis,)):
         for column, family in enumerate(families):
             _draw_family(axis, points[points["family"] == family], family, SERIES[column])
         _set_scales(axis, points, x, y)
         axis.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=len(families), handletextpad=0.2, borderpad=0)
         settled(axis)
         arrows = _draw_arrows(axis, points, filtered)
-        _draw_labels(axis, points, dict(zip(families, SERIES, strict=False)), arrows)
+        _draw_labels(axis, points, names, dict(zip(families, SERIES, strict=False)), arrows)
         listed = "; ".join(f"{row.label} {row.x:.3g}, {row.y:.4g}" for row in points.itertuples())
         return to_svg(figure, name, f"{y.text} against {x.text}: {listed}")
+
+
+def named(points: pd.DataFrame, filtered: Mapping[str, str], sought: Collection[str]) -> set[str]:
+    """Models whose names a drawing has room for.
+
+    Of many, those sought, filters with what they smooth, those that no other is better than in both measures, and
+    those that stand apart.
+    """
+    if len(points) <= NAMED_ALL:
+        return set(points["label"])
+    at = points.set_index("label")[["x", "y"]]
+    unbeaten = {label for label, place in at.iterrows() if not (at < place).all(axis=1).any()}
+    shares = (at - at.min()) / (at.max() - at.min())
+    apart = {label for label, place in shares.iterrows() if sorted(np.hypot(*(shares - place).T.to_numpy()))[1] > APART}
+    return set(at.index) & {*unbeaten, *apart, *filtered, *filtered.values(), *sought}
 
 
 def _within_reach(points: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
@@ -115,13 +135,19 @@ def _draw_arrows(axis: Axes, points: pd.DataFrame, filtered: Mapping[str, str]) 
 
 
 def _draw_labels(
-    axis: Axes, points: pd.DataFrame, colours: Mapping[str, str], arrows: Float[np.ndarray, "places 2"]
+    axis: Axes,
+    points: pd.DataFrame,
+    names: set[str],
+    colours: Mapping[str, str],
+    arrows: Float[np.ndarray, "places 2"],
 ) -> None:
+    crosses = [to_points(axis, cross) for cross in _crosses(points)]
+    points = points[points["label"].isin(names)]
     centres = to_points(axis, points[["x", "y"]].to_numpy(np.float64))
     sizes = np.array([text_size_pt(label, LABEL_PT) for label in points["label"]])
     corners = to_points(axis, np.array([axis.get_xlim(), axis.get_ylim()]).T)
     bounds = (corners[0, 0] + 2, corners[0, 1] + 2, corners[1, 0], corners[1, 1])
-    thin = np.concatenate([arrows, *(to_points(axis, cross) for cross in _crosses(points))])
+    thin = np.concatenate([arrows, *crosses])
     placed = place_beside(centres, sizes, bounds, thin[np.isfinite(thin).all(-1)])
     rows = points[["label", "family", "x", "y"]].itertuples(index=False)
     for (label, family, x, y), centre, corner, size in zip(rows, centres, placed, sizes, strict=True):

@@ -6,11 +6,11 @@ from moviestrip import tables
 from moviestrip.errors import FatalError
 from moviestrip.figures.drawn import Drawn
 from moviestrip.figures.means import means_of
-from moviestrip.figures.trade_off import Axis, trade_off
+from moviestrip.figures.trade_off import Axis, named, trade_off
 from moviestrip.papers.figures import PaperFigure, seeds_of
-from moviestrip.papers.printed import PAPER_TITLES
+from moviestrip.papers.printed import PAPER_TITLES, printed_tables
 from moviestrip.papers.protocols import protocol_of
-from moviestrip.papers.worlds import Setting
+from moviestrip.papers.worlds import Setting, variant_of
 from moviestrip.stages.figures.notes import certainty, counted, where
 from moviestrip.stages.job import Job
 
@@ -40,12 +40,14 @@ def draw_trade_off(job: Job, figure: PaperFigure, setting: Setting) -> Drawn:
         for name, variant in variants.items()
         if variant.smoothing != "none" and (source := variant.weights_of) is not None
     }
+    own = _own_models()
     svg = trade_off(
         points,
         [title for title in PAPER_TITLES.values() if title in set(points["family"])],
         Axis("acceleration error, mm/frame² (log scale)", logarithmic=True),
         Axis("PA-MPJPE, mm"),
         smoothed,
+        own,
     )
     texts = [
         where(setting, dataset),
@@ -53,6 +55,7 @@ def draw_trade_off(job: Job, figure: PaperFigure, setting: Setting) -> Drawn:
         f"crosses: {certainty(setting)}",
         f"protocol {protocol}",
         _below_the_filter(points),
+        _names_given(points, named(points, smoothed, own)),
         f"left out, as their accelerations are of another frame rate: {', '.join(strided)}" if strided else "",
         f"left out, for want of scores: {', '.join(unknown)}" if unknown else "",
     ]
@@ -70,6 +73,21 @@ def _points(means: pd.DataFrame, families: dict[str, str]) -> pd.DataFrame:
         parts.append(part.set_axis([side, f"{side}_low", f"{side}_high"], axis=1))
     points = pd.concat(parts, axis=1, join="inner").rename_axis("label").reset_index()
     return points.assign(family=points["label"].map(families))
+
+
+def _own_models() -> set[str]:
+    """Variants that the papers' tables print as their authors' own."""
+    cells = printed_tables()
+    own = cells.loc[cells["kind"] == "ours", ["paper", "row_id", "kind"]].drop_duplicates()
+    return {str(variant_of(*row)) for row in own.itertuples(index=False)}
+
+
+def _names_given(points: pd.DataFrame, names: set[str]) -> str:
+    if len(names) == len(points):
+        return ""
+    return (
+        f"named: the papers' own models, filters, what these smooth, and what none beats in both; {len(points)} in all"
+    )
 
 
 def _below_the_filter(points: pd.DataFrame) -> str:
