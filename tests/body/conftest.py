@@ -1,8 +1,12 @@
 """A made-up body in SMPL's layout and size: nothing in it looks human, everything in it counts."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from moviestrip.body.load import Body, load_body
+from moviestrip.config import BodySettings
 from moviestrip.skeleton import SMPL_PARENTS
 
 
@@ -33,3 +37,14 @@ def made_up_regressor(made_up_fields) -> np.ndarray:
     rows[[1, 4]] = 0
     rows[1, order[-1]] = rows[4, order[0]] = 1  # the left hip at +x, the right hip at -x
     return rows
+
+
+@pytest.fixture(scope="module", params=["free", "made up, with pose blend shapes"])
+def body(request, cache, tmp_path_factory, made_up_fields, made_up_regressor) -> Body:
+    if request.param == "free":
+        return load_body(BodySettings(), cache)
+    folder: Path = tmp_path_factory.mktemp("body")
+    np.savez(folder / "body.npz", **made_up_fields)
+    np.save(folder / "regressor.npy", made_up_regressor)
+    settings = BodySettings(kind="smpl", path=folder / "body.npz", joint_regressor=folder / "regressor.npy")
+    return load_body(settings, cache)

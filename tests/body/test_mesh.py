@@ -1,26 +1,11 @@
 """A mesh in parts is the mesh."""
 
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 
-from moviestrip.body.load import Body, load_body
+from moviestrip.body.load import Body
 from moviestrip.body.mesh import posed_parts
-from moviestrip.config import BodySettings
 from moviestrip.geometry import axis_angle_to_matrix
-
-
-@pytest.fixture(scope="module", params=["free", "made up, with pose blend shapes"])
-def body(request, cache, tmp_path_factory, made_up_fields, made_up_regressor) -> Body:
-    if request.param == "free":
-        return load_body(BodySettings(), cache)
-    folder: Path = tmp_path_factory.mktemp("body")
-    np.savez(folder / "body.npz", **made_up_fields)
-    np.save(folder / "regressor.npy", made_up_regressor)
-    settings = BodySettings(kind="smpl", path=folder / "body.npz", joint_regressor=folder / "regressor.npy")
-    return load_body(settings, cache)
 
 
 @pytest.mark.parametrize("vertices_at_once", [256, 1000])

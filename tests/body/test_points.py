@@ -13,17 +13,6 @@ from moviestrip.geometry import axis_angle_to_matrix, mirror_points, mirror_rota
 from moviestrip.skeleton import COMMON_14, HMMR_25
 
 
-@pytest.fixture(scope="module", params=["free", "made up, with pose blend shapes"])
-def body(request, cache, tmp_path_factory, made_up_fields, made_up_regressor) -> Body:
-    if request.param == "free":
-        return load_body(BodySettings(), cache)
-    folder: Path = tmp_path_factory.mktemp("body")
-    np.savez(folder / "body.npz", **made_up_fields)
-    np.save(folder / "regressor.npy", made_up_regressor)
-    settings = BodySettings(kind="smpl", path=folder / "body.npz", joint_regressor=folder / "regressor.npy")
-    return load_body(settings, cache)
-
-
 def random_people(count: int) -> tuple[torch.Tensor, torch.Tensor]:
     draw = torch.Generator().manual_seed(0)
     return axis_angle_to_matrix(0.6 * torch.randn(count, 24, 3, generator=draw)), torch.randn(count, 10, generator=draw)
