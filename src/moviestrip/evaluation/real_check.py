@@ -48,8 +48,14 @@ def summary(
 ) -> pd.DataFrame:
     """Means and intervals of `VALUES` in `COLUMNS`: of each view and of all, and differences from the baseline."""
     uncertain = reference_uncertainty_mm(values)
+    coded = values.assign(
+        unit_id=pd.factorize(values["unit_id"], sort=True)[0],  # numbers are joined much sooner than words
+        moment=pd.factorize(values["moment"])[0],
+        view=values["view"].astype(object),
+    )
+    parts = dict(list(coded.groupby(["dataset", "variant", "metric", "unit"], sort=True)))
     rows = []
-    for (dataset, variant, metric, unit), part in values.groupby(["dataset", "variant", "metric", "unit"], sort=True):
+    for (dataset, variant, metric, unit), part in parts.items():
         names = sorted(part["view"].unique())
         every = metric in BY_VIEW or variant == REFERENCE
         for view in [ALL_VIEWS, *(names if every and len(names) > 1 else [])]:
@@ -57,10 +63,8 @@ def summary(
             found = interval(*_arrays(chosen), samples, percent, seed, _moments(chosen))
             rows.append((dataset, variant, view, metric, unit, *found, _seeds(chosen)))
         if metric in COMPARED and variant not in (BASELINE, REFERENCE):
-            base = values[
-                (values["dataset"] == dataset) & (values["variant"] == BASELINE) & (values["metric"] == metric)
-            ]
-            if len(base):
+            base = parts.get((dataset, BASELINE, metric, unit))
+            if base is not None:
                 found = _difference(part, base, samples, percent, seed)
                 rows.append((dataset, variant, ALL_VIEWS, metric + DIFFERENCE, unit, *found, _seeds(part)))
     names = ["dataset", "variant", "view", "metric", "unit", "value", "low", "high", "seeds"]
