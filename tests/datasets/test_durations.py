@@ -35,14 +35,14 @@ def size(dataset: DatasetSettings, minutes: float = 60, shard_videos: int | None
 
 @pytest.mark.parametrize(
     ("people", "video_s", "videos"),
-    [(1, None, 648), (3, None, 64), (3, 10, 38), (1, 6, 648), (3, 388, 1)],  # 0.037 and 0.371 s a frame, 25 a second
+    [(1, None, 648), (3, None, 101), (3, 10, 60), (1, 6, 648), (3, 388, 1)],  # 0.037 and 0.237 s a frame, 25 a second
 )
 def test_an_hour_of_the_detector_is_a_shard(people: int, video_s: float | None, videos: int):
     dataset = linked(people, video_s=video_s)
     assert size(dataset) == videos
     frames = 25 * (video_s or 6)
-    assert videos * frames * (0.371 if people > 1 else 0.037) <= 3600
-    assert (videos + 1) * frames * (0.371 if people > 1 else 0.037) > 3600
+    assert videos * frames * (0.237 if people > 1 else 0.037) <= 3600
+    assert (videos + 1) * frames * (0.237 if people > 1 else 0.037) > 3600
 
 
 def test_without_a_detector_features_take_longest():
@@ -69,11 +69,11 @@ def test_how_many_were_asked_for_goes_before_how_long(repository: Path):
 
 def test_too_little_time_for_one_video_says_how_much_it_needs():
     says = (
-        r"shards.minutes: 0.5 is too little for one video of 'mine': detect of its 150 frames takes (0\.93) minutes; "
+        r"shards.minutes: 0.5 is too little for one video of 'mine': detect of its 150 frames takes (0\.6) minutes; "
     )
     with pytest.raises(ConfigError, match=says + r"ask for as many, or set fetch\.shard_videos"):
         size(linked(3), 0.5)
-    assert size(linked(3), 0.93) == 1
+    assert size(linked(3), 0.6) == 1
 
 
 def test_of_rendered_videos_the_other_key_is_named(repository: Path):
@@ -82,7 +82,7 @@ def test_of_rendered_videos_the_other_key_is_named(repository: Path):
 
 
 @pytest.mark.parametrize(
-    ("override", "shards"), [([], 13), (["config/smoke.yaml"], 5), (["config/full.yaml"], 39)], ids=str
+    ("override", "shards"), [([], 13), (["config/smoke.yaml"], 5), (["config/full.yaml"], 37)], ids=str
 )
 def test_the_worlds_that_come_with_it_have_few_shards(
     repository: Path, tmp_path: Path, override: list[str], shards: int
@@ -100,7 +100,7 @@ def test_the_worlds_that_come_with_it_have_few_shards(
 
 def test_a_video_added_dissolves_no_shard(tmp_path: Path):
     path, run = tmp_path / "ids.txt", RunFolder(tmp_path / "run")
-    shards = ShardSettings(minutes=10)
+    shards = ShardSettings(minutes=6)
 
     def planned(count: int) -> dict[str, bytes]:
         path.write_text("".join(f"tag/{number}\n" for number in range(count)))
@@ -109,7 +109,7 @@ def test_a_video_added_dissolves_no_shard(tmp_path: Path):
         return {name: run.plan("mine", name).read_bytes() for name in names}
 
     few, more = planned(25), planned(26)
-    assert len(few) == 3  # ten, ten and five: 600 s of 150 frames at 0.371 s
+    assert len(few) == 3  # ten, ten and five: 360 s of 150 frames at 0.237 s
     assert few.items() < more.items()
 
 
@@ -119,6 +119,6 @@ def test_a_job_may_take_several_times_what_is_expected_and_grows_with_its_shard(
         limits = [limit_minutes(dataset, world, stage, videos) for videos in (1, 64, 640)]
         assert limits[0] >= 60 and limits == sorted(limits)
         assert limits[2] >= 4 * expected_minutes(dataset, world, stage, 640)
-    assert limit_minutes(dataset, world, "detect", 64) == 60 + 238  # 59.4 minutes, four times over
+    assert limit_minutes(dataset, world, "detect", 64) == 60 + 152  # 37.9 minutes, four times over
     assert limit_minutes(dataset, world, "fetch", 64) == 180 + 64  # hosts, not cores, decide
     assert images_mb(dataset, world, 64) == 1000 + 2 * 64 * 150 * 0.2

@@ -48,7 +48,7 @@ ONE_PERSON: dict[VideoStage, FrameCost] = {
 SEVERAL_PEOPLE: dict[VideoStage, FrameCost] = {  # up to three
     **ONE_PERSON,
     "render": FrameCost(0.027, 0),
-    "detect": FrameCost(0.071, 0.371),
+    "detect": FrameCost(0.046, 0.237),
 }
 
 EXPECTED_VIDEO_S = 6.0  # where a dataset's file says nothing
