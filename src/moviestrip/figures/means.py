@@ -17,7 +17,11 @@ def means_of(scores: pd.DataFrame, by: Sequence[str], setting: Setting) -> pd.Da
 
     Clips weigh as the protocol has it; intervals are bootstrapped over clips and seeds.
     """
-    rows = [{**dict(zip(by, key, strict=True)), **_mean(part, setting)} for key, part in scores.groupby(list(by))]
+    coded = scores.assign(
+        clip_id=pd.factorize(scores["clip_id"], sort=True)[0],  # numbers are joined much sooner than words
+        group=pd.factorize(scores["group"])[0],
+    )
+    rows = [{**dict(zip(by, key, strict=True)), **_mean(part, setting)} for key, part in coded.groupby(list(by))]
     return pd.DataFrame(rows, columns=[*by, *COLUMNS])
 
 
