@@ -68,9 +68,7 @@ def test_how_many_were_asked_for_goes_before_how_long(repository: Path):
 
 
 def test_too_little_time_for_one_video_says_how_much_it_needs():
-    says = (
-        r"shards.minutes: 0.5 is too little for one video of 'mine': detect of its 150 frames takes (0\.6) minutes; "
-    )
+    says = r"shards.minutes: 0.5 is too little for one video of 'mine': detect of its 150 frames takes (0\.6) minutes; "
     with pytest.raises(ConfigError, match=says + r"ask for as many, or set fetch\.shard_videos"):
         size(linked(3), 0.5)
     assert size(linked(3), 0.6) == 1

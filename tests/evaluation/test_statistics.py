@@ -21,6 +21,15 @@ def test_the_mean_and_its_ends_agree_with_a_plain_bootstrap():
     assert (found.low, found.high) == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.2)
 
 
+def test_an_interval_of_two_scores_has_no_end_that_no_score_has():
+    plain = interval(np.array([[60.0, 90]]), samples=400)
+    assert plain.low < 0 and plain.high > 100
+    assert plain.of_scores("mm") == (plain.mean, 0, plain.high)
+    assert plain.of_scores("%") == (plain.mean, 0, 100)
+    alone = interval(np.array([[60.0]])).of_scores("mm")
+    assert np.isnan([alone.low, alone.high]).all()
+
+
 def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
     rng = np.random.default_rng(2)
     covered = 0

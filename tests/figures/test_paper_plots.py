@@ -160,7 +160,7 @@ def test_means_are_those_of_the_tables():
     scores = pd.DataFrame(
         {
             "variant": "v", "seed": 0, "protocol": "tcmr", "clip_id": list(values), "group": ["g", "h", "h"],
-            "value": list(values.values()), "frames": [10, 30, 60],
+            "value": list(values.values()), "frames": [10, 30, 60], "unit": "mm",
         }
     )  # fmt: skip
     (row,) = means_of(scores, ("variant",), SETTING).itertuples()
@@ -168,7 +168,7 @@ def test_means_are_those_of_the_tables():
     expected = interval(
         np.array([[10.0, 20.0, 60.0]]), np.array([10.0, 30.0, 60.0]), 200, 95.0, 0, np.array(["g", "h", "h"])
     )
-    assert (row.low, row.high) == expected[1:]
+    assert (row.low, row.high) == expected.of_scores("mm")[1:]
     assert (row.clips, row.frames, row.seeds) == (3, 100, 1)
     (equal,) = means_of(scores.assign(protocol="hmmr"), ("variant",), SETTING).itertuples()
     assert equal.mean == pytest.approx(30)

@@ -60,7 +60,7 @@ def summary(
         every = metric in BY_VIEW or variant == REFERENCE
         for view in [ALL_VIEWS, *(names if every and len(names) > 1 else [])]:
             chosen = part if view == ALL_VIEWS else part[part["view"] == view]
-            found = interval(*_arrays(chosen), samples, percent, seed, _moments(chosen))
+            found = interval(*_arrays(chosen), samples, percent, seed, _moments(chosen)).of_scores(str(unit))
             rows.append((dataset, variant, view, metric, unit, *found, _seeds(chosen)))
         if metric in COMPARED and variant not in (BASELINE, REFERENCE):
             base = parts.get((dataset, BASELINE, metric, unit))

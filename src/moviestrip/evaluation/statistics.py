@@ -31,6 +31,11 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def of_scores(self, unit: str) -> "Interval":
+        """With ends that scores of a unit can have: of two clips the interval may reach below an error of nothing."""
+        highest = 100.0 if unit == "%" else math.inf
+        return Interval(self.mean, *(float(np.clip(end, 0.0, highest)) for end in (self.low, self.high)))
+
 
 class Expansion(NamedTuple):
     """How far resampled values move away from the estimate.

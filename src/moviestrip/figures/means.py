@@ -36,6 +36,6 @@ def _mean(scores: pd.DataFrame, setting: Setting) -> dict[str, float]:
         samples=setting.bootstrap_samples,
         percent=setting.interval_percent,
         seed=setting.seed,
-    )
+    ).of_scores(str(scores["unit"].iloc[0]))
     counts = {"clips": int(by_seed.notna().any().sum()), "seeds": len(by_seed)}
     return {**found._asdict(), **counts, "frames": int(scores.groupby("seed")["frames"].sum().max())}

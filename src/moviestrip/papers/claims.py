@@ -88,7 +88,7 @@ class Verdict:
 
 def _with_ends(numbers: Numbers, percent: float) -> str:
     low, high = percentile_ends(numbers[1:], percent)
-    return f"{numbers[0]:.10g}" + ("" if math.isnan(low) else f" ({low:.4g} to {high:.4g})")
+    return f"{numbers[0]:.10g}" + ("" if math.isnan(low) else f" ({max(low, 0.0):.4g} to {high:.4g})")
 
 
 def evaluate(check: str, table: pd.DataFrame, paper: str, value: str = "number") -> Verdict:

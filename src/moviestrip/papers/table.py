@@ -240,7 +240,7 @@ def _score(cell: pd.Series, scores: pd.DataFrame | None, setting: Setting) -> Ou
         samples=setting.bootstrap_samples,
         percent=setting.interval_percent,
         seed=setting.seed,
-    )
+    ).of_scores(str(chosen["unit"].iloc[0]))
     degenerate = int(chosen["degenerate_frames"].sum())
     notes = [_played(cell["dataset"], setting), f"{degenerate} degenerate frames left out" if degenerate else ""]
     if by_clip["group"].nunique() == 1:

@@ -303,7 +303,7 @@ def _table(
                 continue
             weights = chosen["frames"].to_numpy(np.float64) if protocol.video_weights == "frames" else None
             values, groups = chosen["value"].to_numpy(np.float64)[None], chosen["group"].to_numpy()
-            ends = interval(values, weights, samples, percent, groups=groups)
+            ends = interval(values, weights, samples, percent, groups=groups).of_scores(measure.unit)
             counts = (len(chosen), int(chosen["frames"].sum()), int(frames[np.searchsorted(measure.horizons, horizon)]))
             lost = int(chosen["degenerate_frames"].sum())
             dtw = "yes" if measure.dtw else "no"

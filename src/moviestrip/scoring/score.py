@@ -122,9 +122,10 @@ def _summary(scores: pd.DataFrame, protocol: Protocol, samples: int, percent: fl
         chosen = scores[scores["metric"] == metric]
         weights = chosen["frames"].to_numpy(np.float64) if protocol.video_weights == "frames" else None
         values, groups = chosen["value"].to_numpy(np.float64)[None], chosen["group"].to_numpy()
-        mean, low, high = interval(values, weights, samples, percent, groups=groups)
+        unit = str(chosen["unit"].iloc[0])
+        found = interval(values, weights, samples, percent, groups=groups).of_scores(unit)
         counts = (len(chosen), int(chosen["frames"].sum()), int(chosen["degenerate_frames"].sum()))
-        rows.append((metric, mean, low, high, chosen["unit"].iloc[0], *counts, protocol.name))
+        rows.append((metric, *found, unit, *counts, protocol.name))
     columns = ["metric", "value", "low", "high", "unit", "clips", "frames", "degenerate_frames", "protocol"]
     return pd.DataFrame(rows, columns=columns)
 

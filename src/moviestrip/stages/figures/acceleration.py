@@ -77,7 +77,7 @@ def _mean(errors: Mapping[str, np.ndarray], clips: list[MovingClip], setting: Se
         samples=setting.bootstrap_samples,
         percent=setting.interval_percent,
         seed=setting.seed,
-    )
+    ).of_scores("mm/frame^2")
 
 
 def _padded(errors: Float[np.ndarray, " triplets"]) -> Float[np.ndarray, " frames"]:
