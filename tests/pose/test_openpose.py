@@ -395,6 +395,11 @@ detect_shard(videos, lambda _: iter(np.zeros((3, 8, 8, 3), np.uint8)), settings)
 """
 
 
+def hear_interrupts() -> None:
+    """A shell's background job ignores them, and so would what it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.faults
 @linux_only
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda ending: ending.name)
@@ -406,7 +411,7 @@ def test_fault_13_no_detector_outlives_an_ended_stage(tmp_path, ending):
     scratch.mkdir()
     stage = subprocess.Popen(
         [sys.executable, "-c", STAGE, str(script)], cwd=tmp_path, env={**os.environ, "TMPDIR": str(scratch)},
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, preexec_fn=hear_interrupts,
     )  # fmt: skip
     try:
         wait_for(lambda: len(calls_in(tmp_path / "calls")) == 2 and len(children_of(stage.pid)) == 4)
