@@ -31,7 +31,7 @@ def dry_run(place: Path) -> Planned:
 
 def test_all_of_it_is_planned_in_half_a_minute_and_less_than_a_gigabyte(place: Path):
     planned = dry_run(place)
-    assert 7_000 < planned.jobs < 10_000
+    assert 4_000 < planned.jobs < 10_000
     assert planned.processor_s < 30
     assert planned.peak_mb < 1024
 
