@@ -171,6 +171,18 @@ def test_only_features_that_a_listed_variant_reads_are_made(tmp_path, repository
     assert feature_files(dry.stdout) == places | {f"blazepose-full/{dataset}+" for dataset in learnt}, dry.stderr
 
 
+def test_nothing_is_scored_where_only_real_videos_are_predicted(tmp_path, repository, snakemake: Run):
+    folder = workplace(tmp_path, repository)
+    lists = (
+        "datasets=[insta-mini,pose2sim]",
+        "variants=[spin-backbone]",
+        "train_without=[h36m,3dpw,mpi-inf-3dhp,penn-action,nba]",
+    )
+    dry = snakemake(folder, "--cores", "1", "-n", "-p", "--config", *lists)
+    (command,) = re.findall(r"moviestrip predict spin-backbone .*", dry.stdout)
+    assert "--dataset pose2sim" in command and "--score" not in command
+
+
 def test_features_of_two_backbones_and_occluded_copies_lie_side_by_side(finished: Path, repository: Path):
     run = finished / "results/tiny"
     default = RunFolder(run).features("blazepose-full", "gym", "gym-0000")

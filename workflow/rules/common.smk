@@ -202,6 +202,9 @@ def is_official(dataset):
 
 SCORED = " ".join(f"--dataset {name}" for name in TEST_DATASETS)
 PREDICTED = " ".join(f"--dataset {name}" for name in PREDICTED_DATASETS)
+SCORE = (
+    "--score" if TEST_DATASETS else ""
+)  # real videos alone have no truth to score by
 
 
 def features_read():

@@ -1,4 +1,5 @@
-# Models, one a variant and seed, their predictions and the scores of these. A variant with `weights_of` predicts with another's model.
+# Models, one a variant and seed, their predictions and the scores of these. A variant with `weights_of` predicts with
+# another's model.
 
 
 def checkpoint_of(name, seed):
@@ -155,5 +156,5 @@ rule predict:
             *(f"dataset_settings.{name}" for name in TEST_DATASETS),
         ),
     shell:
-        "moviestrip predict {wildcards.variant} {wildcards.seed} {PREDICTED} --score --run {ROOT}"
+        "moviestrip predict {wildcards.variant} {wildcards.seed} {PREDICTED} {SCORE} --run {ROOT}"
         " --settings {params.settings:q} 2> {log}"

@@ -35,7 +35,7 @@ class FrameCost:
     filmed_s: float
 
 
-# As measured: rendered ones in a default run on two busy cores, filmed ones by benchmarks/stage_costs.py and detect.py.
+# As measured: rendered ones in default runs, filmed ones by benchmarks/stage_costs.py and detect.py.
 # Stages that are not named take hardly more than their start.
 ONE_PERSON: dict[VideoStage, FrameCost] = {
     "render": FrameCost(0.012, 0),

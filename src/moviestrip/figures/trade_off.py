@@ -80,7 +80,7 @@ def named(points: pd.DataFrame, filtered: Mapping[str, str], sought: Collection[
 
 
 def _within_reach(points: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
-    """Intervals of few clips may reach below zero: a logarithmic axis shows them down to a tenth of the best value."""
+    """Intervals of few clips may reach zero: a logarithmic axis shows them down to a tenth of the best value."""
     cut = points.copy()
     for side in (name for name, kind in (("x", x), ("y", y)) if kind.logarithmic):
         cut[f"{side}_low"] = cut[f"{side}_low"].clip(lower=cut[side].min() / 10)

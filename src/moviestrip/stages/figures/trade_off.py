@@ -85,9 +85,7 @@ def _own_models() -> set[str]:
 def _names_given(points: pd.DataFrame, names: set[str]) -> str:
     if len(names) == len(points):
         return ""
-    return (
-        f"named: the papers' own models, filters, what these smooth, and what none beats in both; {len(points)} in all"
-    )
+    return f"named of {len(points)}: the papers' own models, filters with what they smooth, and what stands out"
 
 
 def _below_the_filter(points: pd.DataFrame) -> str:
