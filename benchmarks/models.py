@@ -26,7 +26,7 @@ from moviestrip.models.model import MotionModel, parameter_count
 from moviestrip.parts import cache_folder
 from moviestrip.training.compute import Compute, start_compute
 from moviestrip.training.data import Clip, ClipDataset, TrainingData
-from moviestrip.training.loop import Training, draw_batch, new_run, prepared, reproducible, take_step
+from moviestrip.training.loop import Training, draw_batch, new_run, prepared, random_of_step, reproducible, take_step
 from moviestrip.training.motions import RealMotions
 
 CONFIG = Path(__file__).parents[1] / "config"
@@ -106,14 +106,15 @@ def measure(name: str, width: int, rounds: int, compute: Compute) -> list[str]:
     training = prepared(training)
     if compute.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(compute.device)
-    with reproducible([0], torch.get_num_threads(), compute) as generator:
-        run = new_run(training, generator, None)
+    with reproducible(0, torch.get_num_threads(), compute):
+        run = new_run(training, None)
+        random = random_of_step(0, 0)
         phi = training.data.train.phi[: batch * frames].unflatten(0, (batch, frames))
         require_agreement(name, run.model, phi, compute)
         run.step = 500  # PHD's curriculum half-way
 
         def step() -> None:
-            take_step(run, draw_batch(run, training), training, 1000)
+            take_step(run, draw_batch(run, training, random), training, 1000, random)
 
         def predict() -> None:
             with torch.inference_mode(), compute.precision():

@@ -20,10 +20,10 @@ from moviestrip.training.loop import Training, train_variant
 def send(name: str, rank: int, step: int, whom: str) -> None:
     take_step = loop.take_step
 
-    def asked(run, batch, training, steps):
+    def asked(run, batch, training, steps, random):
         if (training.compute.rank, run.step + 1) == (rank, step):
             os.kill(os.getppid() if whom == "launcher" else os.getpid(), signal.Signals[name])
-        take_step(run, batch, training, steps)
+        take_step(run, batch, training, steps, random)
 
     loop.take_step = asked
 

@@ -21,7 +21,16 @@ from moviestrip.storage import digest_of
 from moviestrip.tables import TRAINING_LOG, read_table
 from moviestrip.training.checkpoint import read_checkpoint
 from moviestrip.training.data import TrainingData
-from moviestrip.training.loop import Training, train_variant, with_lost_frames
+from moviestrip.training.loop import (
+    Training,
+    draw_batch,
+    new_run,
+    prepared,
+    random_of_step,
+    reproducible,
+    train_variant,
+    with_lost_frames,
+)
 from moviestrip.training.optimisers import PLATEAU_PATIENCE, model_optimiser, rate_factor
 from moviestrip.training.predict import estimate, pa_mpjpe_mm
 from moviestrip.training.readout import ridge
@@ -276,3 +285,17 @@ def test_training_starts_from_the_mean_parameters_it_is_given(tmp_path, single_v
     weights = read_checkpoint(tmp_path / "checkpoint.pt").weights["regressor.mean"]
     assert weights[0, 0].item() == pytest.approx(0.8, abs=1e-6)
     torch.testing.assert_close(weights[0, -10:], torch.ones(10), atol=1e-6, rtol=0)
+
+
+def test_variants_of_one_seed_share_their_luck(static_run, contextual):
+    def first_draws(variant, seed):
+        training = prepared(Training(variant, small_scale(feature_noise=0.1), stick_data(), StickBody()))
+        with reproducible(seed, 1):
+            run = new_run(training, static_run / "checkpoint.pt")
+            batch = draw_batch(run, training, random_of_step(seed, 7))
+            dropped = torch.nn.functional.dropout(torch.ones(100))
+        return torch.cat([value.flatten() for value in (*run.model.encoder.state_dict().values(), batch.phi, dropped)])
+
+    plain = contextual.model_copy(update={"delta_frames": (), "loss_weights": LossWeights(adversarial=0)})
+    assert torch.equal(first_draws(contextual, 0), first_draws(plain, 0))
+    assert not torch.equal(first_draws(plain, 0), first_draws(plain, 1))

@@ -40,7 +40,7 @@ def test_a_training_step_does_not_load_torch_s_compiler():
         "import sys, torch\n"
         "from moviestrip.training.loop import reproducible\n"
         "from moviestrip.training.optimisers import AdamW\n"
-        "with reproducible([0], 1):\n"
+        "with reproducible(0, 1):\n"
         "    layer = torch.nn.Linear(2, 1)\n"
         "    optimiser = AdamW(layer.parameters())\n"
         "    layer(torch.ones(3, 2)).sum().backward()\n"

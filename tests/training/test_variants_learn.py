@@ -18,7 +18,7 @@ CONFIG = Path(__file__).parents[2] / "config"
 VARIANTS = {path.stem: load_variant(path.stem, CONFIG) for path in sorted((CONFIG / "variants").glob("*.yaml"))}
 TRAINED = [name for name, variant in VARIANTS.items() if variant.is_trained]
 # One of each family, with as many steps as it needs; the others are slow tests.
-FAST = {"contextual": 60, "vibe": 80, "ar-phi": 60, "ar-theta": 60, "tcmr-ablation": 80}
+FAST = {"contextual": 60, "vibe": 80, "ar-phi": 60, "ar-theta": 60, "tcmr-ablation": 120}
 FALLS_TO = {"keypoints": 0.75, "joints_3d": 0.75, "smpl": 0.75, "shape": 0.95}  # of its first 20 steps
 PARTS = {
     "title", "extends", "start_from", "frozen", "datasets", "joints_only", "backbone", "occluded_copies", "share_3d",

@@ -85,17 +85,6 @@ class Compute:
         for gradient, total in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(total.view_as(gradient))
 
-    def random_states(self) -> list[Tensor]:
-        """The state of the generator that dropout draws from, of every process."""
-        on_gpu = self.device.type == "cuda"
-        return self.gather(torch.cuda.get_rng_state(self.device) if on_gpu else torch.get_rng_state())
-
-    def restore_random_state(self, states: list[Tensor]) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(states[self.rank], self.device)
-        else:
-            torch.set_rng_state(states[self.rank])
-
 
 ALONE = Compute()
 

@@ -3,11 +3,14 @@
 A run is a function of its settings, its data and its seed: on one machine, with one thread, two runs leave the same
 bytes, and so does a run that was broken off and started again. One that was killed goes on from its last validation,
 one that was asked to stop from the step it was in.
+
+Random numbers follow from the seed and the step, never from the model: variants of one seed begin with the same weights
+and see the same clips, disturbed in the same way, as far as they share layers and data. So the luck of a training is
+shared, and what is left between two variants is more of their difference.
 """
 
 import contextlib
 import math
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -84,15 +87,15 @@ def train_variant(
     raises RetryableError, saved.
 
     Args:
-        name: the variant's, for messages and as part of the seed.
+        name: the variant's, for messages.
         start_from: checkpoint of the variant named by `variant.start_from`; with one, `temporal_steps` are taken.
         threads: more than one is faster and gives up equal bytes between machines.
     """
     variant, scale, compute = training.variant, training.scale, training.compute
     training = prepared(training)
     steps = scale.steps if start_from is None else scale.temporal_steps
-    with reproducible([seed, zlib.crc32(name.encode())], threads, compute) as generator:
-        run = new_run(training, generator, start_from)
+    with reproducible(seed, threads, compute):
+        run = new_run(training, start_from)
         start = {} if start_from is None else read_checkpoint(start_from).weights
         prior = {} if training.motion_prior is None else training.motion_prior.state_dict()
         mean = {} if training.mean_parameters is None else {"mean": torch.from_numpy(training.mean_parameters.theta)}
@@ -110,7 +113,8 @@ def train_variant(
             set_rate(run.model_optimiser, scale.learning_rate * factor)
             if run.discriminator_optimiser is not None:
                 set_rate(run.discriminator_optimiser, scale.discriminator_learning_rate * factor)
-            take_step(run, draw_batch(run, training), training, steps)
+            random = random_of_step(seed, step)
+            take_step(run, draw_batch(run, training, random), training, steps, random)
             run.step = step + 1
             keeper.validate_when_due()
     if compute.writes:
@@ -173,26 +177,32 @@ def prepared(training: Training) -> Training:
 
 
 @contextlib.contextmanager
-def reproducible(seed: list[int], threads: int, compute: Compute = ALONE) -> Iterator[np.random.Generator]:
-    """Fixed seeds, fixed threads and deterministic kernels inside; the process is as before outside."""
+def reproducible(seed: int, threads: int, compute: Compute = ALONE) -> Iterator[None]:
+    """Fixed first weights, fixed threads and deterministic kernels inside; the process is as before outside."""
     old_threads, old_mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     old_fill = deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
-    children = np.random.SeedSequence(seed).spawn(2)
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms, which loads torch's compiler
     # Nothing here reads memory it did not write, and filling it costs a twentieth of each step.
     deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         with torch.random.fork_rng(devices=[compute.device] if compute.device.type == "cuda" else []):
-            torch.manual_seed(int(children[0].generate_state(1)[0]))
-            yield np.random.default_rng(children[1])
+            torch.manual_seed(seed)
+            yield
     finally:
         deterministic.fill_uninitialized_memory = old_fill  # type: ignore[attr-defined]
         torch.set_deterministic_debug_mode(old_mode)
         torch.set_num_threads(old_threads)
 
 
-def new_run(training: Training, generator: np.random.Generator, start_from: Path | None) -> Run:
+def random_of_step(seed: int, step: int) -> np.random.Generator:
+    """What one step draws from, whichever model takes it; torch, and with it dropout, is seeded alike."""
+    of_numpy, of_torch = np.random.SeedSequence([seed, step]).spawn(2)
+    torch.manual_seed(int(of_torch.generate_state(1)[0]))
+    return np.random.default_rng(of_numpy)
+
+
+def new_run(training: Training, start_from: Path | None) -> Run:
     """A model at its starting point, its discriminators, and fresh optimisers."""
     variant, scale, data, device = training.variant, training.scale, training.data, training.compute.device
     if variant.start_from is not None and start_from is None:
@@ -217,7 +227,6 @@ def new_run(training: Training, generator: np.random.Generator, start_from: Path
         discriminators,
         model_optimiser(model, scale, new),
         discriminator_optimiser(discriminators, scale) if len(discriminators) else None,
-        generator,
     )
 
 
@@ -235,7 +244,7 @@ def discriminators_of(variant: VariantSettings, scale: ScaleSettings) -> nn.Modu
     return nn.ModuleDict(judges)
 
 
-def draw_batch(run: Run, training: Training) -> Batch:
+def draw_batch(run: Run, training: Training, random: np.random.Generator) -> Batch:
     """This process's share of a random batch, its features disturbed so that no single channel or frame is relied on.
 
     Everything is drawn for the whole batch, so that the draw does not depend on the number of processes.
@@ -243,21 +252,21 @@ def draw_batch(run: Run, training: Training) -> Batch:
     scale, variant, train = training.scale, training.variant, training.data.train
     rows = draw_rows(
         train,
-        run.generator,
+        random,
         scale.batch_clips,
         training.clip_frames,
         contiguous=run.model.design.temporal,
         share_3d=variant.share_3d,
         stride=variant.frame_stride,
     )
-    phi = with_noise(run.model, train.phi[rows], scale.feature_noise, run.generator)
+    phi = with_noise(run.model, train.phi[rows], scale.feature_noise, random)
     if run.model.design.temporal:
-        phi = with_lost_frames(run.model, phi, scale.lost_frames, run.generator)
+        phi = with_lost_frames(run.model, phi, scale.lost_frames, random)
     share = training.compute.share
     return Batch(share(phi), train.targets(share(rows)))
 
 
-def take_step(run: Run, batch: Batch, training: Training, steps: int) -> None:
+def take_step(run: Run, batch: Batch, training: Training, steps: int, random: np.random.Generator) -> None:
     """One step of the model, then one of the discriminators that judge it."""
     variant, scale, compute = training.variant, training.scale, training.compute
     run.model.train()
@@ -269,7 +278,7 @@ def take_step(run: Run, batch: Batch, training: Training, steps: int) -> None:
     output = output.float() if compute.bfloat16 else output
     posed = pose_views(views_of(output, batch.targets, variant), run.model.layout, training.body_points)
     terms = model_losses(output, posed, variant)
-    predicted = judged_by(run, posed, training)
+    predicted = judged_by(run, posed, training, random)
     run.discriminators.requires_grad_(False)
     for name, judge in run.discriminators.items():
         weight = getattr(variant.loss_weights, name) * min(1.0, run.step / PRIOR_WARM_UP_STEPS)
@@ -281,16 +290,18 @@ def take_step(run: Run, batch: Batch, training: Training, steps: int) -> None:
     length = descend(run.model_optimiser, run.model, total, scale.gradient_norm, run.step, compute)
     note(run, {"total": total, **terms, "gradient_norm": length / compute.processes})
     if run.discriminator_optimiser is not None:
-        step_of_discriminators(run, predicted, training)
+        step_of_discriminators(run, predicted, training, random)
 
 
-def step_of_discriminators(run: Run, predicted: dict[str, Tensor], training: Training) -> None:
+def step_of_discriminators(
+    run: Run, predicted: dict[str, Tensor], training: Training, random: np.random.Generator
+) -> None:
     """Teach every discriminator to tell what people did from what was predicted in this step."""
     assert run.discriminator_optimiser is not None
     run.discriminators.requires_grad_(True)
     losses = {}
     for name, judge in run.discriminators.items():
-        real = real_examples(name, run, training, predicted[name])
+        real = real_examples(name, training, predicted[name], random)
         judged = discriminator_loss(judgement(judge, real), judgement(judge, predicted[name].detach()))
         losses[name] = judged * (MOTION_WEIGHT if name == "motion_adversarial" else 1.0)
     total = torch.stack(list(losses.values())).sum()
@@ -310,25 +321,25 @@ def judgement(judge: nn.Module, examples: Tensor) -> Tensor:
     return judge(examples).score if isinstance(judge, MotionDiscriminator) else judge(examples)
 
 
-def judged_by(run: Run, posed: list[PosedView], training: Training) -> dict[str, Tensor]:
+def judged_by(run: Run, posed: list[PosedView], training: Training, random: np.random.Generator) -> dict[str, Tensor]:
     """What each discriminator is shown: poses drawn from everything predicted, and the motions of the present."""
     count = math.ceil(training.scale.judged_poses / training.compute.processes)
     shown = {}
     if "adversarial" in run.discriminators:
-        shown["adversarial"] = predicted_poses(posed, count, run.generator)
+        shown["adversarial"] = predicted_poses(posed, count, random)
     if "motion_adversarial" in run.discriminators:
         shown["motion_adversarial"] = body_pose(posed[0].rotations)
     return shown
 
 
-def real_examples(name: str, run: Run, training: Training, like: Tensor) -> Tensor:
+def real_examples(name: str, training: Training, like: Tensor, random: np.random.Generator) -> Tensor:
     """As many as predicted: poses of the training clips in 3D, or windows of real motions."""
     count = len(like) * training.compute.processes
     if name == "adversarial":
-        return training.compute.share(real_poses(training.data.train, count, run.generator))
+        return training.compute.share(real_poses(training.data.train, count, random))
     assert training.real_motions is not None
     mirrored = float(training.data.train.mirrored.float().mean())  # as many as there are among the predicted
-    drawn = training.real_motions.draw(run.generator, count, like.shape[1], mirrored=mirrored)
+    drawn = training.real_motions.draw(random, count, like.shape[1], mirrored=mirrored)
     return body_pose(training.compute.share(drawn).to(like.device))
 
 
@@ -338,37 +349,37 @@ def note(run: Run, values: dict[str, Tensor]) -> None:
         run.recent[name] = run.recent.get(name, 0.0) + float(value.detach())
 
 
-def with_noise(model: MotionModel, phi: Tensor, noise: float, generator: np.random.Generator) -> Tensor:
+def with_noise(model: MotionModel, phi: Tensor, noise: float, random: np.random.Generator) -> Tensor:
     """Features under noise of `noise` standard deviations, so that no single channel is relied on."""
     if noise == 0:
         return phi
     deviation = getattr(model.standardiser, "deviation", phi.new_ones(()))
-    drawn = torch.from_numpy(generator.standard_normal(tuple(phi.shape), dtype=np.float32))
+    drawn = torch.from_numpy(random.standard_normal(tuple(phi.shape), dtype=np.float32))
     return phi + noise * deviation * drawn.to(phi)
 
 
-def with_lost_frames(model: MotionModel, phi: Tensor, share: float, generator: np.random.Generator) -> Tensor:
+def with_lost_frames(model: MotionModel, phi: Tensor, share: float, random: np.random.Generator) -> Tensor:
     """Some frames replaced by the mean feature, as if nothing had been seen: only time can fill them in."""
     if share == 0:
         return phi
-    lost = torch.from_numpy(generator.random(tuple(phi.shape[:2])) < share).to(phi.device)
+    lost = torch.from_numpy(random.random(tuple(phi.shape[:2])) < share).to(phi.device)
     return torch.where(lost[..., None], getattr(model.standardiser, "mean", phi.new_zeros(())), phi)
 
 
-def predicted_poses(posed: list[PosedView], count: int, generator: np.random.Generator) -> Tensor:
+def predicted_poses(posed: list[PosedView], count: int, random: np.random.Generator) -> Tensor:
     """Up to `count` (n, 24, 3, 3) poses drawn from everything predicted in this step."""
     every = torch.cat([view.rotations.flatten(0, 1) for view in posed])
     if len(every) <= count:
         return every
-    return every[torch.from_numpy(np.sort(generator.choice(len(every), count, replace=False)))]
+    return every[torch.from_numpy(np.sort(random.choice(len(every), count, replace=False)))]
 
 
-def real_poses(train: ClipDataset, count: int, generator: np.random.Generator) -> Tensor:
+def real_poses(train: ClipDataset, count: int, random: np.random.Generator) -> Tensor:
     """Poses that people took: the 3D truth of the training clips."""
     known = train.has_body.nonzero()[:, 0].cpu()
     if len(known) == 0:
         raise ConfigError("loss_weights.adversarial: no training clip has 3D truth to show as real; set it to 0")
-    return train.rotations[known[torch.from_numpy(generator.integers(0, len(known), count))]]
+    return train.rotations[known[torch.from_numpy(random.integers(0, len(known), count))]]
 
 
 def validate(run: Run, training: Training) -> None:

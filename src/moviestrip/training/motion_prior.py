@@ -6,7 +6,6 @@ one that was killed goes on from its last validation to the bytes it would have 
 
 import contextlib
 import json
-import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,7 +28,7 @@ from moviestrip.storage import digest_array
 from moviestrip.training.checkpoint import read_tensors, write_tensors
 from moviestrip.training.compute import ALONE
 from moviestrip.training.log import LogRow, write_log
-from moviestrip.training.loop import reproducible
+from moviestrip.training.loop import random_of_step, reproducible
 from moviestrip.training.losses import BodyPoints
 from moviestrip.training.motions import RealMotions
 from moviestrip.training.optimisers import descend, rate_factor, set_rate
@@ -47,7 +46,6 @@ class PriorRun:
 
     prior: MotionPrior
     optimiser: torch.optim.Optimizer
-    generator: np.random.Generator
     step: int = 0
     rows: list[LogRow] = field(default_factory=list)
     recent: dict[str, float] = field(default_factory=dict)
@@ -76,18 +74,18 @@ def train_motion_prior(
     """Train a prior and leave checkpoint.pt, log.parquet and tensorboard/ in `out_folder`.
 
     Args:
-        name: `mposer` or `vposer`, for messages and as part of the seed.
+        name: `mposer` or `vposer`, for messages.
         body_points: poses (N, 24, 3, 3), (N, 10) to points of the body (N, points, 3), in metres.
         threads: more than one is faster and gives up equal bytes between machines.
     """
     last = out_folder / "last.pt"
     fingerprint = fingerprint_of(settings, design, name, seed, train, validation)
-    with reproducible([seed, zlib.crc32(name.encode())], threads) as generator:
-        run = new_run(settings, design, train, generator)
+    with reproducible(seed, threads):
+        run = new_run(settings, design, train)
         resume(run, last, fingerprint)
         for step in track(range(run.step, settings.steps), f"training {name}", settings.steps - run.step):
             set_rate(run.optimiser, settings.learning_rate * rate_factor("cosine", step, settings.steps, 0))
-            take_step(run, settings, train, body_points)
+            take_step(run, settings, train, body_points, random_of_step(seed, step))
             run.step = step + 1
             if run.step % settings.validate_every_steps == 0 or run.step == settings.steps:
                 validate(run, settings, validation, body_points)
@@ -98,17 +96,21 @@ def train_motion_prior(
     last.unlink()
 
 
-def new_run(
-    settings: MotionPriorSettings, design: MotionPriorDesign, train: RealMotions, generator: np.random.Generator
-) -> PriorRun:
+def new_run(settings: MotionPriorSettings, design: MotionPriorDesign, train: RealMotions) -> PriorRun:
     prior = MotionPrior(design)
     prior.standardise(torch.cat([rotations[:, 1:] for rotations in train]))
     parameters = [{"params": list(prior.parameters()), "relative_rate": 1.0}]
-    return PriorRun(prior, torch.optim.Adam(parameters, settings.learning_rate), generator)
+    return PriorRun(prior, torch.optim.Adam(parameters, settings.learning_rate))
 
 
-def take_step(run: PriorRun, settings: MotionPriorSettings, train: RealMotions, body_points: BodyPoints) -> None:
-    motions = train.draw(run.generator, settings.batch_motions, settings.frames, mirrored=0.5)[:, :, 1:]
+def take_step(
+    run: PriorRun,
+    settings: MotionPriorSettings,
+    train: RealMotions,
+    body_points: BodyPoints,
+    random: np.random.Generator,
+) -> None:
+    motions = train.draw(random, settings.batch_motions, settings.frames, mirrored=0.5)[:, :, 1:]
     terms = prior_losses(run.prior, motions, settings, body_points)
     total = torch.stack(list(terms.values())).sum()
     descend(run.optimiser, run.prior, total, settings.gradient_norm, run.step, ALONE)
@@ -190,11 +192,10 @@ def fingerprint_of(
 
 
 def save(run: PriorRun, path: Path, fingerprint: str) -> None:
-    """All that changes, and the state of both random generators."""
+    """All that changes; what is random follows from the step."""
     plain = {name: getattr(run, name) for name in _PLAIN}
     parts = {name: getattr(run, name).state_dict() for name in _STATEFUL}
-    random = {"numpy": json.dumps(run.generator.bit_generator.state), "torch": torch.get_rng_state()}
-    write_tensors(path, {"fingerprint": fingerprint, **parts, **plain, **random})
+    write_tensors(path, {"fingerprint": fingerprint, **parts, **plain})
 
 
 def resume(run: PriorRun, path: Path, fingerprint: str) -> None:
@@ -209,8 +210,6 @@ def resume(run: PriorRun, path: Path, fingerprint: str) -> None:
             getattr(run, name).load_state_dict(state[name])
         for name in _PLAIN:
             setattr(run, name, state[name])
-        run.generator.bit_generator.state = json.loads(state["numpy"])
-        torch.set_rng_state(state["torch"])
 
 
 _STATEFUL = ("prior", "optimiser")

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,7 +33,6 @@ class Run:
     discriminators: nn.ModuleDict
     model_optimiser: torch.optim.Optimizer
     discriminator_optimiser: torch.optim.Optimizer | None
-    generator: np.random.Generator
     step: int = 0
     best_error_mm: float = math.inf
     kept_error_mm: float = math.nan
@@ -93,13 +91,12 @@ def state_file(folder: Path) -> Path:
 
 
 def save(run: Run, path: Path, fingerprint: str, compute: Compute) -> None:
-    """All that changes, and the state of every random generator; when it returns, the file is there for everyone."""
+    """All that changes; when it returns, the file is there for everyone. What is random follows from the step."""
     modules = {name: part.state_dict() for name, part in run.stateful().items()}
     plain = {name: getattr(run, name) for name in _PLAIN}
-    random = {"numpy": json.dumps(run.generator.bit_generator.state), "torch": torch.get_rng_state()}
-    of_every_process = {"dropout": compute.random_states(), "recent": compute.gather(run.recent)}
+    of_every_process = compute.gather(run.recent)
     if compute.writes:
-        write_tensors(path, {"fingerprint": fingerprint, **modules, **plain, **random, **of_every_process})
+        write_tensors(path, {"fingerprint": fingerprint, **modules, **plain, "recent": of_every_process})
     compute.wait_for_all()
 
 
@@ -135,6 +132,3 @@ def _restore(run: Run, state: dict[str, Any], compute: Compute) -> None:
     for name in _PLAIN:
         setattr(run, name, state[name])
     run.recent = state["recent"][compute.rank]
-    run.generator.bit_generator.state = json.loads(state["numpy"])
-    torch.set_rng_state(state["torch"])
-    compute.restore_random_state(state["dropout"])
