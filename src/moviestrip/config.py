@@ -452,7 +452,21 @@ class EvaluationSettings(Section):
         "`mean_up_to_horizon`, over frames 1 to h, as with warping (docs/evaluation-dtw.md). Scores hold both.",
     )
     bootstrap_samples: int = Field(1000, ge=0, description="Resamplings of the clips behind each interval.")
-    interval_percent: float = Field(95, gt=0, lt=100, description="Width of the intervals.")
+    interval_percent: float = Field(95, gt=0, lt=100, description="Width of the intervals of tables and figures.")
+    verdict_percent: float = Field(
+        99,
+        gt=0,
+        lt=100,
+        description="Width of the intervals by which claims are judged. Of fifty verdicts at 95 %, two or three would "
+        "be luck (docs/claims.md).",
+    )
+    training_noise: float = Field(
+        0,
+        ge=0,
+        description="Where each model is trained once: how far a difference between two models moves from training to "
+        "training, in standard errors of its interval over clips. `moviestrip claims compare` measures it in a run of "
+        "several `training_seeds`; verdicts allow for it.",
+    )
     smoothing_metric: SmoothingMetric = Field(
         "pa_mpjpe",
         description="Of the validation clips, by which a smoothing baseline's parameters are chosen: `pa_mpjpe`, as "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import sem
 
 from moviestrip import stages
 from moviestrip.config import Config, load_config, load_dataset
@@ -27,7 +28,7 @@ from moviestrip.papers.claims import FAILS, HOLDS, NOT_APPLICABLE, PENDING, UNDE
 from moviestrip.provenance import write_provenance
 from moviestrip.settings import StageSettings
 from moviestrip.storage import write_text
-from moviestrip.tables import SCORES, write_table
+from moviestrip.tables import SCORES, read_table, write_table
 
 CLIPS = 24
 VARIANTS = ("single-view", "contextual")
@@ -136,8 +137,8 @@ def test_together_the_effect_is_the_mean_and_what_differs_between_runs_widens_it
     assert pooled["pooled_effect"] == pytest.approx(np.mean(effects), abs=1e-3)
     assert pooled["pooled_verdict"] == UNDECIDED
     assert pooled["pooled_low"] < 0 < 10 < pooled["pooled_high"]  # of each run alone it is a millimetre wide
-    calm = stages.compare_runs([three[0], three[1]], pooled=True).set_index("claim_id").loc["hmmr-03"]
-    assert calm["pooled_verdict"] == HOLDS and 0 < calm["pooled_low"] < 10  # 12 and 14: by Student's t 0.3 to 25.7
+    calm = stages.compare_runs([*three[:2], make.run(3, 13)], pooled=True).set_index("claim_id").loc["hmmr-03"]
+    assert calm["pooled_verdict"] == HOLDS and 0 < calm["pooled_low"] < 10  # 12, 14 and 13: by Student's t 7.3 to 18.7
 
 
 def test_training_seeds_of_one_run_are_compared_on_the_same_clips(make: Maker):
@@ -145,6 +146,23 @@ def test_training_seeds_of_one_run_are_compared_on_the_same_clips(make: Maker):
     compared = stages.compare_runs([run]).set_index("claim_id").loc["hmmr-03"]
     assert compared["runs"] == "training 0; training 1; training 2"
     assert [float(part) for part in compared["effects"].split("; ")] == pytest.approx([2, 12, 22], abs=0.8)
+
+
+def test_how_far_claims_move_is_told_in_standard_errors_over_clips(make: Maker):
+    run = make.run(8, 2, trained=(0, 1, 2), steps=300, noise_mm=30)
+    gains = []
+    for number in (0, 1, 2):
+        alone, in_context = (
+            read_table(run.scores(variant, number, "street"), SCORES).set_index("clip_id")["value"]
+            for variant in VARIANTS
+        )
+        gains.append(alone - in_context)
+    expected = np.std(np.mean(gains, axis=1), ddof=1) / np.sqrt(np.mean(sem(gains, axis=1) ** 2))
+    compared = stages.compare_runs([run])
+    assert compared.set_index("claim_id").loc["hmmr-03", "moves"] == pytest.approx(expected, rel=0.1)
+    said = f"claims move from run to run by {compared['moves'].iloc[0]:.2f} standard errors of their intervals"
+    assert summary_lines(compared)[-1] == said
+    assert 0.5 < expected < 3
 
 
 def test_runs_that_differ_in_more_than_seeds_are_named(make: Maker, three: list[RunFolder]):

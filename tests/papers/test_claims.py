@@ -171,10 +171,11 @@ def scores_of(metric: str, **values: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def judged(scores: pd.DataFrame, claim: str) -> pd.Series:
+def judged(scores: pd.DataFrame, claim: str, setting: Setting = SETTING) -> pd.Series:
     """A claim on HMMR's second table made of these scores."""
-    table = build_table("hmmr", "2", scores, None, SETTING)
-    return judge_claims(table, Resamples(scores, SETTING)).set_index("claim_id").loc[claim]
+    table = build_table("hmmr", "2", scores, None, setting)
+    resamples = Resamples(scores, setting, setting.verdict_samples)
+    return judge_claims(table, resamples, setting).set_index("claim_id").loc[claim]
 
 
 @pytest.fixture
@@ -206,6 +207,39 @@ def test_the_interval_is_that_of_the_paired_difference(hard_clips):
     assert found["effect"] == pytest.approx(expected.mean, abs=1e-4)
     width = expected.high - expected.low
     assert [found["low"], found["high"]] == pytest.approx([expected.low, expected.high], abs=0.08 * width)
+
+
+def interval_of(values: str) -> float:
+    """Width of the first interval in a ledger's `values`."""
+    low, high = map(float, re.findall(r"\(([\d.]+) to ([\d.]+)\)", values)[0])
+    return high - low
+
+
+def test_verdicts_have_wider_intervals_than_cells(hard_clips):
+    worse = hard_clips + np.random.default_rng(1).normal(4, 8, hard_clips.shape)
+    scores = scores_of("mpjpe", contextual=hard_clips, single_view=worse)
+    groups = scores[(scores["variant"] == "contextual") & (scores["seed"] == 0)]["group"].to_numpy()
+    expected = paired_difference(worse, hard_clips, groups=groups, samples=20_000, seed=7, percent=99)
+    sure = replace(SETTING, verdict_percent=99)
+    found, usual = judged(scores, "hmmr-03", sure), judged(scores, "hmmr-03")
+    width = expected.high - expected.low
+    assert [found["low"], found["high"]] == pytest.approx([expected.low, expected.high], abs=0.08 * width)
+    assert sure.verdict_samples == 5000
+    (wide, narrow) = (interval_of(row["values"]) for row in (found, usual))
+    assert wide == pytest.approx(narrow, rel=0.1)
+
+
+def test_one_training_stands_for_all_that_might_have_been(hard_clips):
+    scores = scores_of("mpjpe", contextual=hard_clips[:1] - 4, single_view=hard_clips[:1] * 1.02)
+    widths = {}
+    for noise in (0.0, 1.0):
+        found = judged(scores, "hmmr-03", replace(SETTING, seeds=(0,), training_noise=noise))
+        widths[noise] = found["high"] - found["low"], found["values"]
+    assert widths[1.0][0] == pytest.approx(np.sqrt(2) * widths[0.0][0], rel=1e-6)
+    assert widths[1.0][1] == widths[0.0][1]  # what a table shows is the score of the model that was trained
+    twice = scores_of("mpjpe", contextual=hard_clips - 4, single_view=hard_clips * 1.02)
+    known = [judged(twice, "hmmr-03", replace(SETTING, training_noise=noise))["low"] for noise in (0.0, 1.0)]
+    assert known[0] == known[1]  # two trainings tell by themselves how far they are apart
 
 
 def test_the_same_scores_give_the_same_ledger_in_any_order(hard_clips):
@@ -282,6 +316,8 @@ class FewClips:
 
     def expansion(self, again, groups) -> Expansion:
         return expansion(again, groups)
+
+    expansion_of_verdicts = expansion
 
 
 def reading_of(check: str, **clips: np.ndarray) -> tuple[Margin, dict[str, np.ndarray]]:

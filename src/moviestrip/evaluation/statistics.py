@@ -51,6 +51,9 @@ class Expansion(NamedTuple):
     def of(self, point: float, again: Float[np.ndarray, " samples"]) -> Float[np.ndarray, " samples"]:
         return point + self.factor * (again - point)
 
+    def widened(self, factor: float) -> "Expansion":
+        return self._replace(factor=factor * self.factor)
+
 
 def expansion(
     again: Float[np.ndarray, " samples"],

@@ -12,6 +12,7 @@ it further (`statistics.expansion`). It is too wide where runs differ by no more
 then drawn twice.
 """
 
+import math
 import os
 import zlib
 from collections import Counter
@@ -23,11 +24,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.special import ndtri
 
 from moviestrip.errors import ConfigError
 from moviestrip.evaluation.statistics import Expansion, expansion
-from moviestrip.papers.claims import ENDS, FAILS, HOLDS, UNDECIDED, judge_claims
-from moviestrip.papers.printed import CELL_KEY
+from moviestrip.papers.claims import ENDS, FAILS, HOLDS, UNDECIDED, cells_of, judge, judge_claims
+from moviestrip.papers.printed import CELL_KEY, printed_claims
 from moviestrip.papers.resamples import Drawn, Resamples
 from moviestrip.papers.worlds import Setting
 from moviestrip.provenance import flat_settings, read_record
@@ -56,10 +58,10 @@ class Evidence:
 
     @property
     def resamples(self) -> Resamples:
-        return Resamples(self.scores, self.setting)
+        return Resamples(self.scores, self.setting, self.setting.verdict_samples)
 
     def ledger(self) -> pd.DataFrame:
-        return judge_claims(self.tables, self.resamples, self.setting.interval_percent, self.setting.world)
+        return judge_claims(self.tables, self.resamples, self.setting)
 
 
 def compare(ledgers: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -100,6 +102,40 @@ def agreement_of(verdicts: Sequence[str]) -> str:
     return CONTRADICT if {HOLDS, FAILS} <= set(verdicts) else DIFFER
 
 
+def with_movement(compared: pd.DataFrame, runs: Sequence[Evidence]) -> pd.DataFrame:
+    """A comparison with how far each claim's relations move from run to run, in standard errors of their intervals.
+
+    It is the root mean square over the relations that all runs can make. Where nothing else differs between runs
+    than what intervals allow for, it is about 1.
+    """
+    found = [_margins(run) for run in runs]
+    moves = {claim_id: _movement([run[claim_id] for run in found]) for claim_id in compared["claim_id"]}
+    return compared.assign(moves=compared["claim_id"].map(moves))
+
+
+Margins = Mapping[str, tuple[float, float]]  # of relations by their texts, each with its standard error
+
+
+def _movement(runs: Sequence[Margins]) -> float:
+    shared = [text for text in runs[0] if all(text in run for run in runs)]
+    margins, errors = np.array([[run[text] for run in runs] for text in shared]).reshape(-1, len(runs), 2).T
+    return float(np.sqrt(np.mean(margins.var(0, ddof=1) / np.mean(errors**2, axis=0)))) if shared else math.nan
+
+
+def _margins(run: Evidence) -> dict[str, Margins]:
+    """Of every claim."""
+    cells, percent = cells_of(run.tables, run.resamples), run.setting.verdict_percent
+    normal = float(ndtri(0.5 + percent / 200))
+    found: dict[str, Margins] = {}
+    for claim in printed_claims().to_dict("records"):
+        compared = judge(claim["check"], cells[claim["paper"]], percent).comparisons
+        errors = {each.text: (each.margin - each.low) / (normal * each.widening) for each in compared}
+        found[claim["claim_id"]] = {
+            each.text: (each.margin, errors[each.text]) for each in compared if errors[each.text] > 0
+        }
+    return found
+
+
 def with_pooled(compared: pd.DataFrame, ledger: pd.DataFrame) -> pd.DataFrame:
     """A comparison with the verdict, effect and ends of `pool` beside each claim."""
     columns = ["verdict", *ENDS]
@@ -116,13 +152,17 @@ def summary_lines(compared: pd.DataFrame) -> list[str]:
     calm = total - counts[CONTRADICT]
     same = compared[compared["agreement"] == AGREE]["verdicts"].str.split(BETWEEN).str[0]
     of_these = ", ".join(f"{(same == verdict).sum()} {verdict}" for verdict in JUDGED)
+    judged = compared[compared["agreement"] != NOT_COMPARED]
+    moves = judged["moves"].dropna() if "moves" in compared else pd.Series(dtype=float)
     return [
         f"{total} of {len(compared)} claims are judged in every run",
         f"{counts[AGREE]} ({counts[AGREE] / total:.0%}) have the same verdict in all: {of_these}",
         f"{calm} ({calm / total:.0%}) without contradiction: none holds in one run and fails in another",
+        *([MOVES.format(np.sqrt(np.mean(np.square(moves))))] if len(moves) else []),
     ]
 
 
+MOVES = "claims move from run to run by {:.2f} standard errors of their intervals"
 LETTERS = {HOLDS: "H", FAILS: "F", UNDECIDED: "U"}
 LEGEND = "H holds, F fails, U undecided, - not judged; beside it the effect"
 
@@ -146,11 +186,11 @@ class PooledResamples:
     """Cells that are means over runs, in every resample; runs are drawn with replacement, the same for every cell."""
 
     def __init__(self, runs: Sequence[Evidence]):
-        samples = {run.setting.bootstrap_samples for run in runs}
+        samples = {run.setting.verdict_samples for run in runs}
         if len(samples) > 1:
             raise ConfigError(f"evaluation.bootstrap_samples: the runs have {sorted(samples)}; they must be equal")
         self._runs = [(run.resamples, _numbers(run.tables)) for run in runs]
-        self._percent = runs[0].setting.interval_percent
+        self._setting = runs[0].setting
         random = np.random.default_rng([len(runs), zlib.crc32(b"runs")])
         shares = np.full(len(runs), 1 / len(runs))
         self._weights = random.multinomial(len(runs), shares, size=samples.pop()) / len(runs)
@@ -165,7 +205,11 @@ class PooledResamples:
 
     def expansion(self, again: Float[np.ndarray, " samples"], groups: int) -> Expansion:
         """As that of one run; runs stand in the seeds' place."""
-        return expansion(again, groups, self._percent, self._weights)
+        return expansion(again, groups, self._setting.interval_percent, self._weights)
+
+    def expansion_of_verdicts(self, again: Float[np.ndarray, " samples"], groups: int) -> Expansion:
+        """Likewise; what differs from training to training differs between runs."""
+        return expansion(again, groups, self._setting.verdict_percent, self._weights)
 
 
 def _numbers(table: pd.DataFrame) -> dict[tuple[Any, ...], float]:
@@ -176,8 +220,7 @@ def _numbers(table: pd.DataFrame) -> dict[tuple[Any, ...], float]:
 
 def pool(runs: Sequence[Evidence]) -> pd.DataFrame:
     """The ledger of the runs together: every cell is the mean of theirs, and has a number where all have one."""
-    setting = runs[0].setting
-    return judge_claims(_mean_tables(runs), PooledResamples(runs), setting.interval_percent, setting.world)
+    return judge_claims(_mean_tables(runs), PooledResamples(runs), runs[0].setting)
 
 
 def _mean_tables(runs: Sequence[Evidence]) -> pd.DataFrame:

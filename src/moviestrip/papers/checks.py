@@ -65,6 +65,8 @@ class Resampled(Protocol):
 
     def expansion(self, again: Float[np.ndarray, " samples"], groups: int) -> Expansion: ...
 
+    def expansion_of_verdicts(self, again: Float[np.ndarray, " samples"], groups: int) -> Expansion: ...
+
 
 class NoNumber(Exception):  # noqa: N818 - not an error: a cell that has no number, or none yet
     """A cell that the check needs has no number; its note says why."""
@@ -174,10 +176,12 @@ class Cells:
         return self._drawn[key]
 
     def expansion(self, numbers: Numbers, groups: int) -> Expansion:
-        """How far to move the resamples of a number that was made of cells."""
-        if self.resamples is None:
-            return AS_DRAWN
-        return self.resamples.expansion(numbers[1:], groups)
+        """How far to move the resamples of a cell."""
+        return AS_DRAWN if self.resamples is None else self.resamples.expansion(numbers[1:], groups)
+
+    def expansion_of_verdicts(self, numbers: Numbers, groups: int) -> Expansion:
+        """How far to move the resamples of a margin."""
+        return AS_DRAWN if self.resamples is None else self.resamples.expansion_of_verdicts(numbers[1:], groups)
 
 
 def _is_number(value: object) -> bool:
@@ -211,7 +215,7 @@ def _margins_of(text: str, bound: Mapping[str, str], cells: Cells, reading: Read
     as_drawn = _Relation(text, bound, cells, reading)
     margins, widest = as_drawn.margins(), AS_DRAWN
     if margins and as_drawn.groups:
-        found = [cells.expansion(margin.values, min(as_drawn.groups)) for margin in margins]
+        found = [cells.expansion_of_verdicts(margin.values, min(as_drawn.groups)) for margin in margins]
         widest = max(found, key=lambda each: each.factor)
         margins = _Relation(text, bound, cells, reading, widest).margins()
     plain = _Relation(text, bound, cells, reading, widest, is_plain=True).margins()

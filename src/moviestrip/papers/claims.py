@@ -44,7 +44,7 @@ from moviestrip.papers.checks import (
 from moviestrip.papers.investigations import investigation_of, shortfall
 from moviestrip.papers.printed import PAPERS, printed_claims, printed_tables
 from moviestrip.papers.table import PRINTED_UNITS, summary_of
-from moviestrip.papers.worlds import BASELINES, kind_of, variant_of
+from moviestrip.papers.worlds import BASELINES, Setting, kind_of, variant_of
 
 HOLDS, FAILS, UNDECIDED, PENDING = "holds", "fails", "undecided", "pending"
 NOT_APPLICABLE, NOT_IN_TABLES = "not applicable", "not in tables"
@@ -242,8 +242,7 @@ def _notes(rows: Iterable[Row], start: str) -> list[str]:
 def judge_claims(
     ours: pd.DataFrame | None,
     resamples: Resampled | None = None,
-    percent: float = 95,
-    world: str = "miniature",
+    setting: Setting | None = None,
     learning: Mapping[str, Learning] | None = None,
 ) -> pd.DataFrame:
     """The ledger, a row a claim: verdicts on both sides, the effect with its ends, what was said, and the cells.
@@ -251,18 +250,22 @@ def judge_claims(
     Args:
         ours: the tables of `build_table`, one after the other, or None when there are none yet.
         resamples: of the scores behind them; without it means alone are judged.
-        percent: width of the intervals.
-        world: whose investigations are told.
+        setting: of the run: how wide intervals are, and whose investigations are told. Without it they are of 95 %,
+            and of the miniature world.
         learning: how each variant learned last; without it causes say nothing of the budget.
     """
-    printed = printed_tables()
-    own = _with_absent_tables(ours, printed)
-    both = {
-        paper: (Cells(printed, paper, "number"), Cells(own, paper, "ours", resamples, takes_first=True))
-        for paper in PAPERS
-    }
+    printed, own = printed_tables(), cells_of(ours, resamples)
+    both = {paper: (Cells(printed, paper, "number"), own[paper]) for paper in PAPERS}
+    widths = (setting.verdict_percent, setting.interval_percent) if setting else (95.0, 95.0)
+    world = setting.world if setting else "miniature"
     claims = printed_claims().to_dict("records")
-    return pd.DataFrame([_ledger_row(claim, *both[claim["paper"]], percent, world, learning) for claim in claims])
+    return pd.DataFrame([_ledger_row(claim, *both[claim["paper"]], *widths, world, learning) for claim in claims])
+
+
+def cells_of(ours: pd.DataFrame | None, resamples: Resampled | None) -> dict[str, Cells]:
+    """Our numbers of each paper's tables, as claims read them."""
+    own = _with_absent_tables(ours, printed_tables())
+    return {paper: Cells(own, paper, "ours", resamples, takes_first=True) for paper in PAPERS}
 
 
 def _with_absent_tables(ours: pd.DataFrame | None, printed: pd.DataFrame) -> pd.DataFrame:
@@ -282,6 +285,7 @@ def _ledger_row(
     printed: Cells,
     ours: Cells,
     percent: float,
+    cell_percent: float,
     world: str,
     learning: Mapping[str, Learning] | None,
 ) -> dict[str, object]:
@@ -297,8 +301,8 @@ def _ledger_row(
         "reason": "; ".join(filter(None, (_shortfall(on_ours, on_printed), on_ours.reason))),
         "unit": effect.unit,
         **{key: claim[key] for key in ("paper", "where", "statement")},
-        "values_printed": on_printed.values_text(percent),
-        "values": on_ours.values_text(percent),
+        "values_printed": on_printed.values_text(cell_percent),
+        "values": on_ours.values_text(cell_percent),
         "tables": " ".join(on_ours.tables or on_printed.tables),
         "cells": on_ours.addresses_text(),
         "note": _note_of(claim["claim_id"]),

@@ -8,6 +8,7 @@ them away from the estimate by `Resamples.expansion`, and numbers that are compa
 longer share their luck.
 """
 
+import math
 import zlib
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -46,9 +47,13 @@ class Drawn(NamedTuple):
 class Resamples:
     """The scores of a run, resampled; the same scores and setting give the same numbers, bit for bit."""
 
-    def __init__(self, scores: pd.DataFrame, setting: Setting):
+    def __init__(self, scores: pd.DataFrame, setting: Setting, samples: int | None = None):
+        """
+        Args:
+            samples: the setting's `bootstrap_samples` when not given.
+        """
         self.setting = setting
-        self.samples = setting.bootstrap_samples
+        self.samples = setting.bootstrap_samples if samples is None else samples
         forecasts = scores["condition"].isin(KINDS)
         frames, moments = scores[scores["condition"] == "all"], scores[forecasts]
         self._scores = {False: dict(list(frames.groupby(KEY))), True: dict(list(moments.groupby(KEY)))}
@@ -80,6 +85,12 @@ class Resamples:
     def expansion(self, again: Float[np.ndarray, " samples"], groups: int) -> Expansion:
         """How far to move what was made of cells, the fewest groups behind any of which are given."""
         return expansion(again, groups, self.setting.interval_percent, self._seed_counts)
+
+    def expansion_of_verdicts(self, again: Float[np.ndarray, " samples"], groups: int) -> Expansion:
+        """As `expansion`, for what is said of methods: one training stands for all that might have been."""
+        found = expansion(again, groups, self.setting.verdict_percent, self._seed_counts)
+        is_single = len(self._seeds) == 1
+        return found.widened(math.hypot(1, self.setting.training_noise)) if is_single else found
 
     def _chosen(self, cell: pd.Series) -> pd.DataFrame:
         """The scores behind a cell, as its table chose them."""

@@ -146,10 +146,18 @@ class Setting:
     bootstrap_samples: int
     interval_percent: float
     seed: int
+    verdict_percent: float = 95
+    training_noise: float = 0.0
     forecast_reading: ForecastReading = "at_horizon"
     motion_priors: tuple[str, ...] = ()
     input_frames: Mapping[str, int] = field(default_factory=dict)  # of variants, where a table prints them
     train_without: tuple[str, ...] = ()  # datasets that variants ask for and nobody has, by the papers' names
+
+    @property
+    def verdict_samples(self) -> int:
+        """Resamples for verdicts: as many lie beyond the ends of their wider intervals as beyond those of tables."""
+        tails = (100 - self.interval_percent) / (100 - self.verdict_percent)
+        return round(self.bootstrap_samples * max(1.0, tails))
 
     @property
     def trained_without(self) -> str:
@@ -172,6 +180,8 @@ class Setting:
             bootstrap_samples=config.evaluation.bootstrap_samples,
             interval_percent=config.evaluation.interval_percent,
             seed=config.seed,
+            verdict_percent=config.evaluation.verdict_percent,
+            training_noise=config.evaluation.training_noise,
             forecast_reading=config.evaluation.forecast_reading,
             motion_priors=config.motion_priors,
             input_frames=input_frames or {},

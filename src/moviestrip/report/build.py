@@ -6,6 +6,7 @@ load anything else. The same files give the same bytes.
 
 import base64
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -89,6 +90,7 @@ def render_page(
         panels=PANELS,
         megabytes=MAXIMUM_PAGE_BYTES // 1_000_000,
         **_heading(config),
+        verdicts_note=_verdicts_note(config),
         **_content(run, config, datasets, variants),
     )
 
@@ -279,6 +281,18 @@ def _heading(config: Config) -> dict[str, Any]:
     }
 
 
+def _verdicts_note(config: Config) -> str:
+    """How wide the intervals are by which claims are judged, and why."""
+    evaluation, seeds = config.evaluation, len(config.training_seeds)
+    note = f"These are {evaluation.verdict_percent:g} % intervals, since verdicts are many"
+    if seeds > 1:
+        return f"{note}; each model was trained {seeds} times."
+    if not evaluation.training_noise:
+        return f"{note}. Each model was trained once: they know nothing of how a retrained one would differ."
+    times = f"{math.hypot(1, evaluation.training_noise):.1f}"
+    return f"{note}, and {times} times as wide as clips make them, since each model was trained once."
+
+
 def _facts(config: Config) -> list[dict[str, str]]:
     embedded = config.detector.command == "embedded"
     bodies = {"free": "free body (not SMPL)", "smpl": "SMPL"}
@@ -296,6 +310,7 @@ def _facts(config: Config) -> list[dict[str, str]]:
             "name": "Intervals",
             "value": f"{evaluation.interval_percent:g} %, {evaluation.bootstrap_samples} resamplings",
         },
+        {"name": "Intervals of verdicts", "value": f"{evaluation.verdict_percent:g} %"},
         {"name": "Training seeds", "value": ", ".join(map(str, config.training_seeds))},
         {"name": "Seed of the run", "value": str(config.seed)},
     ]

@@ -19,18 +19,25 @@ if TYPE_CHECKING:
 
 
 def compare_runs(runs: Sequence[RunFolder], pooled: bool = False) -> pd.DataFrame:
-    """Compare the ledgers of several runs, or those that each training seed of one run gives by itself."""
-    from moviestrip.papers.agreement import compare, pool, require_seeds_alone, with_pooled
+    """Compare the ledgers of several runs, or those that each training seed of one run gives by itself.
+
+    Training seeds are told how far claims move on the same clips, which is what `evaluation.training_noise` stands for;
+    runs, with `pooled`, how far they move beside their intervals as these are.
+    """
+    from moviestrip.papers.agreement import compare, pool, require_seeds_alone, with_movement, with_pooled
 
     if len(runs) == 1:
         evidence = _of_training_seeds(runs[0])
         ledgers = {each.label: each.ledger() for each in evidence}
+        moving = [replace(each, setting=replace(each.setting, training_noise=0.0)) for each in evidence]
     else:
         labels = _labels(runs)
         ledgers = {label: ledger(run) for label, run in zip(labels, runs, strict=True)}
         require_seeds_alone({str(run.root): run.claims for run in runs})
         evidence = [_evidence(run, label) for label, run in zip(labels, runs, strict=True)] if pooled else []
+        moving = evidence
     compared = compare(ledgers)
+    compared = with_movement(compared, moving) if moving else compared
     return with_pooled(compared, pool(evidence)) if pooled else compared
 
 

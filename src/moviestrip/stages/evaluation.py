@@ -154,12 +154,11 @@ def claims(job: Job) -> None:
         scores |= _score_files(job, setting.variants, setting.seeds) | _forecast_score_files(job, name, setting)
     scores |= _prior_score_files(job, setting)
     found = tables.read_tables(scores.values(), tables.SCORES) if scores else None
-    resamples = None if found is None else Resamples(found, setting)
+    resamples = None if found is None else Resamples(found, setting, setting.verdict_samples)
     finished.append(build_table("vibe", "text", found, None, setting))  # of motion priors
     with atomic_path(job.run.claims) as partial:
         cells = pd.concat(finished, ignore_index=True)
-        learning = _learning(job, setting)
-        ledger = judge_claims(cells, resamples, setting.interval_percent, setting.world, learning)
+        ledger = judge_claims(cells, resamples, setting, _learning(job, setting))
         ledger.to_csv(partial, index=False, float_format="%.6g")
     job.record(job.run.claims, "claims", paths | scores | _log_files(job, setting))
 
