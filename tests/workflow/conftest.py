@@ -30,3 +30,10 @@ def finished(under_way: TinyRun) -> Path:
     """The folder of a finished run of the tiny world, which was started before the first test of all."""
     under_way.wait()
     return under_way.folder
+
+
+@pytest.fixture(scope="session")
+def imports(under_way: TinyRun) -> Path:
+    """Of that run, a file for each command with the names of what it imported."""
+    under_way.wait()
+    return under_way.imports

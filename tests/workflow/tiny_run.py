@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+RECORDER = Path(__file__).with_name("recorder")
 TINY = {
     "name": "tiny",
     "datasets": ["studio", "gym", "court", "insta-mini"],
@@ -48,11 +49,15 @@ class TinyRun:
 
     def __init__(self, folder: Path, repository: Path):
         self.folder = workplace(folder, repository)
+        self.imports = folder.with_suffix(".imports")  # what each command imported: `recorder/sitecustomize.py`
+        self.imports.mkdir()
+        recorder = {"PYTHONPATH": os.pathsep.join(filter(None, (str(RECORDER), os.environ.get("PYTHONPATH"))))}
         self._said = folder.with_suffix(".said")
         with self._said.open("w") as said:
             self._process = subprocess.Popen(
                 ["nice", *command(repository, folder, "--cores", "2")],
-                cwd=folder, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+                cwd=folder,
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "MOVIESTRIP_IMPORTS": str(self.imports), **recorder},
                 stdout=said, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
