@@ -380,6 +380,15 @@ def test_a_relation_that_fails_settles_a_claim_whose_other_cells_are_pending(har
     assert "; what can be compared has a margin of 9 % (9 to 9)" in claim["reason"]
 
 
+@pytest.mark.filterwarnings("error")
+def test_of_two_motions_no_share_of_an_error_is_told():
+    """Moved as far as Student's t asks, an error of two clips lies below zero, and a share of it would mean nothing."""
+    scores = scores_of("mpjpe", contextual=np.array([[100.0, 10.0]]), single_view=np.array([[90.0, 60.0]]))
+    claim = judged(scores.assign(group=scores["clip_id"]), "hmmr-03", replace(SETTING, seeds=(0,)))
+    assert claim["verdict"] == UNDECIDED and claim["low"] < -100
+    assert claim["evidence"].endswith("an effect of 26.7 %, printed 2.23; too few clips for an interval")
+
+
 def test_without_a_verdict_there_is_no_effect(hard_clips):
     scores = scores_of("pck", contextual=hard_clips + 9, single_view=hard_clips)
     ledger = judge_claims(build_table("hmmr", "2", scores, None, SETTING), Resamples(scores, SETTING))

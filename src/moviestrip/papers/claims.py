@@ -50,6 +50,8 @@ HOLDS, FAILS, UNDECIDED, PENDING = "holds", "fails", "undecided", "pending"
 NOT_APPLICABLE, NOT_IN_TABLES = "not applicable", "not in tables"
 MISSED = (FAILS, UNDECIDED)  # judged, and not found to hold
 ENDS = ("effect", "low", "high")
+# Of two or three motions, resamples are moved so far that errors fall below zero: of these no interval is told.
+IMPOSSIBLE_SHARE = 0.005
 NO_CLIP = "no test clip of "  # how the note of a cell begins whose action nobody does here
 
 
@@ -176,7 +178,10 @@ def _effect(margin: Margin, asked: Asked) -> Margin:
     if margin.larger is None:
         return replace(margin, values=margin.plain)
     whole = margin.larger - margin.plain if asked == "limit" else margin.larger
-    return replace(margin, values=100 * margin.plain / whole, unit="%")
+    share = np.divide(100 * margin.plain, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    if np.isnan(share[1:]).sum() > IMPOSSIBLE_SHARE * len(share):
+        share[1:] = np.nan
+    return replace(margin, values=share, unit="%")
 
 
 def _size(effect: Margin, low: float, high: float, is_limit: bool) -> Size:
@@ -196,7 +201,8 @@ def _bounds(margins: Sequence[Margin], percent: float) -> tuple[list[float], lis
     farthest = np.nan_to_num(upward, nan=-math.inf).max(axis=0)
     reach = np.percentile(farthest, 50 + percent / 2)
     beyond = np.mean(upward[(spread > 0)[:, 0]] >= reach) if (spread > 0).any() else 0.0
-    alone = max(percent, 100 - 200 * beyond)  # the interval that each of them has when all have one of `percent`
+    # The interval that each of them has when all have one of `percent`.
+    alone = max(percent, 100 - 200 * beyond) if beyond else percent
     further = [student_by_normal(each.freedom, alone) / student_by_normal(each.freedom, percent) for each in margins]
     return lows, (point[:, 0] + reach * spread[:, 0] * further).tolist()
 
