@@ -452,13 +452,8 @@ class EvaluationSettings(Section):
         "`mean_up_to_horizon`, over frames 1 to h, as with warping (docs/evaluation-dtw.md). Scores hold both.",
     )
     bootstrap_samples: int = Field(1000, ge=0, description="Resamplings of the clips behind each interval.")
-    interval_percent: float = Field(95, gt=0, lt=100, description="Width of the intervals of tables and figures.")
-    verdict_percent: float = Field(
-        99,
-        gt=0,
-        lt=100,
-        description="Width of the intervals by which claims are judged. Of fifty verdicts at 95 %, two or three would "
-        "be luck (docs/claims.md).",
+    interval_percent: float = Field(
+        95, gt=0, lt=100, description="Width of the intervals; those of all claims hold together."
     )
     training_noise: float = Field(
         0,

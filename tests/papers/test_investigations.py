@@ -23,7 +23,7 @@ def test_the_reason_names_what_is_open_beside_the_papers_margin():
     noise = np.random.default_rng(1).normal(0, 5, (1, 40))
     row = judged(scores_of("mpjpe", contextual=hard - 0.5 + noise - noise.mean(), single_view=hard), "hmmr-03")
     crossing = "the interval crosses the boundary: "
-    assert row["reason"].startswith(f"{crossing}mpjpe(contextual) < mpjpe(single-view) on 3dpw by 0.5 mm (-0.")
+    assert row["reason"].startswith(f"{crossing}mpjpe(contextual) < mpjpe(single-view) on 3dpw by 0.5 mm (-2.")
     assert row["reason"].endswith("; printed 2.9 mm)")
 
 
@@ -68,7 +68,7 @@ def test_an_entry_of_one_world_is_told_there_alone(tmp_path, monkeypatch):
     assert investigation_of("hmmr-03", "papers") == "data: Any."
     hard = np.random.default_rng(0).gamma(2, 60, (2, 40))
     scores = scores_of("mpjpe", contextual=hard + 4, single_view=hard)
-    ledger = judge_claims(build_table("hmmr", "2", scores, None, SETTING), Resamples(scores, SETTING))
+    ledger = judge_claims(build_table("hmmr", "2", scores, None, SETTING), Resamples(scores, SETTING), SETTING)
     assert "investigation: budget: Steps, doubled." in claim_page("hmmr-03", ledger)
     file.write_text(f"{head}hmmr-03,,luck,Any.\n")
     with pytest.raises(module.FatalError, match="origin: 'luck' is not known; known: budget, data"):

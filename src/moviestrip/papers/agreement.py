@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.special import ndtri
 
 from moviestrip.errors import ConfigError
 from moviestrip.evaluation.statistics import Expansion, expansion
@@ -123,17 +122,14 @@ def _movement(runs: Sequence[Margins]) -> float:
 
 
 def _margins(run: Evidence) -> dict[str, Margins]:
-    """Of every claim."""
+    """Of every claim, where they have an interval."""
     cells, percent = cells_of(run.tables, run.resamples), run.setting.verdict_percent
-    normal = float(ndtri(0.5 + percent / 200))
-    found: dict[str, Margins] = {}
-    for claim in printed_claims().to_dict("records"):
-        compared = judge(claim["check"], cells[claim["paper"]], percent).comparisons
-        errors = {each.text: (each.margin - each.low) / (normal * each.widening) for each in compared}
-        found[claim["claim_id"]] = {
-            each.text: (each.margin, errors[each.text]) for each in compared if errors[each.text] > 0
-        }
-    return found
+    claims = printed_claims()[["claim_id", "check", "paper"]].itertuples(index=False)
+    compared = {name: judge(check, cells[paper], percent).comparisons for name, check, paper in claims}
+    return {
+        name: {each.text: (each.margin, each.error) for each in found if each.error > 0}
+        for name, found in compared.items()
+    }
 
 
 def with_pooled(compared: pd.DataFrame, ledger: pd.DataFrame) -> pd.DataFrame:

@@ -77,6 +77,7 @@ class Comparison:
         asked: that one side is lower, lower by an amount, or by no more than a limit.
         size: of the effect, without the amount or limit.
         widening: of its interval, for being of few clips.
+        error: standard error of the margin, as its interval has it, but for that widening; NaN without one.
         models: (row, kind of row) of each cell.
     """
 
@@ -91,6 +92,7 @@ class Comparison:
     asked: Asked = "direction"
     size: Size | None = None
     widening: float = 1.0
+    error: float = math.nan
     models: tuple[tuple[str, str], ...] = ()
 
     def below(self) -> float:

@@ -148,6 +148,7 @@ def _compared(margins: Sequence[Margin], percent: float) -> Iterator[Comparison]
     )
     for index, margin in enumerate(margins):
         value, (low, high) = float(margin.values[0]), ends_of_margins[index]
+        widening = student_by_normal(margin.freedom, percent)
         ends = (low, high) if resampled else (value, value)
         yield Comparison(
             margin.text,
@@ -160,7 +161,8 @@ def _compared(margins: Sequence[Margin], percent: float) -> Iterator[Comparison]
             clips=margin.clips,
             asked=asked[index],
             size=_size(effects[index], *ends_of_effects[index], is_limit=asked[index] == "limit"),
-            widening=student_by_normal(margin.freedom, percent),
+            widening=widening,
+            error=float(np.std(margin.values[1:])) / widening if resampled else math.nan,
             models=margin.models,
         )
 
@@ -256,8 +258,7 @@ def judge_claims(
     Args:
         ours: the tables of `build_table`, one after the other, or None when there are none yet.
         resamples: of the scores behind them; without it means alone are judged.
-        setting: of the run: how wide intervals are, and whose investigations are told. Without it they are of 95 %,
-            and of the miniature world.
+        setting: of the run: how wide intervals are, and whose investigations are told; the miniature world's without.
         learning: how each variant learned last; without it causes say nothing of the budget.
     """
     printed, own = printed_tables(), cells_of(ours, resamples)

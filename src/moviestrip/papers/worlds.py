@@ -146,7 +146,6 @@ class Setting:
     bootstrap_samples: int
     interval_percent: float
     seed: int
-    verdict_percent: float = 95
     training_noise: float = 0.0
     forecast_reading: ForecastReading = "at_horizon"
     motion_priors: tuple[str, ...] = ()
@@ -154,10 +153,16 @@ class Setting:
     train_without: tuple[str, ...] = ()  # datasets that variants ask for and nobody has, by the papers' names
 
     @property
+    def verdict_percent(self) -> float:
+        """Width of the interval of one claim, so that those of all claims hold together by Bonferroni's inequality."""
+        from moviestrip.papers.printed import printed_claims
+
+        return 100 - (100 - self.interval_percent) / len(printed_claims())
+
+    @property
     def verdict_samples(self) -> int:
-        """Resamples for verdicts: as many lie beyond the ends of their wider intervals as beyond those of tables."""
-        tails = (100 - self.interval_percent) / (100 - self.verdict_percent)
-        return round(self.bootstrap_samples * max(1.0, tails))
+        """Resamples for verdicts, whose ends lie in far tails."""
+        return 10 * self.bootstrap_samples
 
     @property
     def trained_without(self) -> str:
@@ -180,7 +185,6 @@ class Setting:
             bootstrap_samples=config.evaluation.bootstrap_samples,
             interval_percent=config.evaluation.interval_percent,
             seed=config.seed,
-            verdict_percent=config.evaluation.verdict_percent,
             training_noise=config.evaluation.training_noise,
             forecast_reading=config.evaluation.forecast_reading,
             motion_priors=config.motion_priors,

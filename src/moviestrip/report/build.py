@@ -284,13 +284,13 @@ def _heading(config: Config) -> dict[str, Any]:
 def _verdicts_note(config: Config) -> str:
     """How wide the intervals are by which claims are judged, and why."""
     evaluation, seeds = config.evaluation, len(config.training_seeds)
-    note = f"These are {evaluation.verdict_percent:g} % intervals, since verdicts are many"
+    note = f"Its interval is wider than a table’s: with {evaluation.interval_percent:g} %, those of all claims hold."
     if seeds > 1:
-        return f"{note}; each model was trained {seeds} times."
+        return f"{note} Each model was trained {seeds} times."
     if not evaluation.training_noise:
-        return f"{note}. Each model was trained once: they know nothing of how a retrained one would differ."
+        return f"{note} Each model was trained once: intervals know nothing of how a retrained one would differ."
     times = f"{math.hypot(1, evaluation.training_noise):.1f}"
-    return f"{note}, and {times} times as wide as clips make them, since each model was trained once."
+    return f"{note} And as each model was trained once, it is {times} times as wide as clips make it."
 
 
 def _facts(config: Config) -> list[dict[str, str]]:
@@ -310,7 +310,6 @@ def _facts(config: Config) -> list[dict[str, str]]:
             "name": "Intervals",
             "value": f"{evaluation.interval_percent:g} %, {evaluation.bootstrap_samples} resamplings",
         },
-        {"name": "Intervals of verdicts", "value": f"{evaluation.verdict_percent:g} %"},
         {"name": "Training seeds", "value": ", ".join(map(str, config.training_seeds))},
         {"name": "Seed of the run", "value": str(config.seed)},
     ]
