@@ -284,7 +284,9 @@ def _heading(config: Config) -> dict[str, Any]:
 def _verdicts_note(config: Config) -> str:
     """How wide the intervals are by which claims are judged, and why."""
     evaluation, seeds = config.evaluation, len(config.training_seeds)
-    note = f"Its interval is wider than a table’s: with {evaluation.interval_percent:g} %, those of all claims hold."
+    note = (
+        f"Its interval is wider than a table’s: those of all claims hold together at {evaluation.interval_percent:g} %."
+    )
     if seeds > 1:
         return f"{note} Each model was trained {seeds} times."
     if not evaluation.training_noise:
