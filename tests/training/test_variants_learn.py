@@ -49,7 +49,7 @@ def train(variant: VariantSettings, folder: Path, start: Path | None = None, **o
 @pytest.mark.parametrize("name", distinct(TRAINED))
 def test_a_variant_learns_a_few_clips_by_heart(tmp_path, name):
     variant = VARIANTS[name].model_copy(update={"start_from": None, "frozen": (), "forecast_frames": 5})
-    log = read_table(train(variant, tmp_path, steps=FAST.get(name, 120)) / "log.parquet", TRAINING_LOG)
+    log = read_table(train(variant, tmp_path, steps=FAST.get(name, 160)) / "log.parquet", TRAINING_LOG)
     curve = log.pivot(index="step", columns="loss", values="value")
     first, last = curve.iloc[0], curve.iloc[-1]
     for term in FALLS_TO.keys() & set(curve):
