@@ -60,7 +60,11 @@ def test_the_environment_of_a_rule_holds_what_its_command_imports(
         said = json.loads(file.read_text())
         names = {canonicalize_name(name) for module in said["modules"] for name in distributions.get(module, ())}
         imported[said["command"]] |= names - BESIDE
-    assert {"render", "detect", "features", "train", "predict", "table", "report"} <= imported.keys()
+    assert (
+        {"render", "detect", "features", "train", "predict", "table", "report"}
+        <= imported.keys()
+        <= environments.keys()
+    )
     lacking = {
         f"{command} in {name}": sorted(missing)
         for command, packages in imported.items()

@@ -182,14 +182,14 @@ class PooledResamples:
     """Cells that are means over runs, in every resample; runs are drawn with replacement, the same for every cell."""
 
     def __init__(self, runs: Sequence[Evidence]):
-        samples = {run.setting.verdict_samples for run in runs}
+        samples = {run.setting.bootstrap_samples for run in runs}
         if len(samples) > 1:
             raise ConfigError(f"evaluation.bootstrap_samples: the runs have {sorted(samples)}; they must be equal")
         self._runs = [(run.resamples, _numbers(run.tables)) for run in runs]
         self._setting = runs[0].setting
         random = np.random.default_rng([len(runs), zlib.crc32(b"runs")])
         shares = np.full(len(runs), 1 / len(runs))
-        self._weights = random.multinomial(len(runs), shares, size=samples.pop()) / len(runs)
+        self._weights = random.multinomial(len(runs), shares, size=self._setting.verdict_samples) / len(runs)
 
     def of(self, cell: Mapping[Hashable, object], number: float) -> Drawn:
         key = tuple(cell[name] for name in CELL_KEY)

@@ -4,6 +4,9 @@ On printed numbers a claim holds or fails. Ours are estimates: each relation of 
 is true, and the margins of all resamples of clips and training seeds, expanded where these are few. One draw serves
 every cell of a dataset, so that a margin is a paired difference.
 
+Intervals of all claims hold together (`Setting.verdict_percent`), and where every model was trained once they allow for
+that (`Resamples.expansion_of_verdicts`).
+
 - `holds`: every relation's interval is above zero. Each is a test of its own, so that many need no correction.
 - `fails`: some relation's interval is below zero. Among many relations one is unlucky, so that here all intervals
   are widened until they hold together (max-t): the chance that this leaves to each relation alone is read off the
@@ -50,8 +53,6 @@ HOLDS, FAILS, UNDECIDED, PENDING = "holds", "fails", "undecided", "pending"
 NOT_APPLICABLE, NOT_IN_TABLES = "not applicable", "not in tables"
 MISSED = (FAILS, UNDECIDED)  # judged, and not found to hold
 ENDS = ("effect", "low", "high")
-# Of two or three motions, resamples are moved so far that errors fall below zero: of these no interval is told.
-IMPOSSIBLE_SHARE = 0.005
 NO_CLIP = "no test clip of "  # how the note of a cell begins whose action nobody does here
 
 
@@ -180,10 +181,10 @@ def _effect(margin: Margin, asked: Asked) -> Margin:
     if margin.larger is None:
         return replace(margin, values=margin.plain)
     whole = margin.larger - margin.plain if asked == "limit" else margin.larger
-    share = np.divide(100 * margin.plain, whole, out=np.full(len(whole), np.nan), where=whole > 0)
-    if np.isnan(share[1:]).sum() > IMPOSSIBLE_SHARE * len(share):
-        share[1:] = np.nan
-    return replace(margin, values=share, unit="%")
+    values = np.full(len(whole), np.nan)
+    possible = 1 if (whole[1:] <= 0).any() else len(whole)  # of few motions, errors are moved below zero: no interval
+    values[:possible] = 100 * margin.plain[:possible] / whole[:possible]
+    return replace(margin, values=values, unit="%")
 
 
 def _size(effect: Margin, low: float, high: float, is_limit: bool) -> Size:
